@@ -1,0 +1,46 @@
+package voip
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Redacted stands where a private value would.
+const Redacted = "[private]"
+
+// Private is a value that never reaches a log, an error, a metric or a trace
+// unless LOG_PRIVATE is set, as hilog's private format does: a userName, an
+// avatar's URL. However it is printed it shows as "[private]"; the log handler
+// asks Reveal when it may.
+type Private string
+
+// LogValue redacts the value in logs.
+func (Private) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// Format redacts the value for every verb of fmt.
+func (Private) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, Redacted) // fmt.State never fails
+}
+
+// MarshalText redacts the value in JSON.
+func (Private) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+
+// Reveal is the value itself.
+func (p Private) Reveal() string { return string(p) }
+
+type callKey struct{}
+
+// WithCallID returns a context whose log lines carry the callId.
+func WithCallID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, callKey{}, id)
+}
+
+// LogAttrs are the attributes that log lines of a context carry.
+func LogAttrs(ctx context.Context) []slog.Attr {
+	if id, ok := ctx.Value(callKey{}).(string); ok && id != "" {
+		return []slog.Attr{slog.String("call_id", id)}
+	}
+	return nil
+}

@@ -1,0 +1,278 @@
+package voip
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The limits of a push.
+const (
+	MaxPushBytes     = 160 << 10 // of the whole body
+	MaxCallIDBytes   = 128
+	MaxUserNameBytes = 256
+	MinDensity       = 0.5
+	MaxDensity       = 4.0
+	MinTTL           = time.Second
+	MaxTTL           = 300 * time.Second
+	// AvatarVP is the side of the square that Call Kit shows the caller's
+	// picture in, in vp (Call Kit's guide: 32vp displays clearly).
+	AvatarVP = 32
+	// IncomingLife is how long after the push an incoming call may still be
+	// reported (Call Kit's guide for reportIncomingCall).
+	IncomingLife = 10 * time.Second
+)
+
+// Defaults are the values of what a push leaves out.
+type Defaults struct {
+	UserName    string // empty: a push without a name is INVALID_ATTRIBUTE
+	AbilityName string
+	Density     float64 // px per vp
+	TTL         time.Duration
+}
+
+// Push is a decoded push: who calls whom, and how it is to be shown.
+type Push struct {
+	CallID string
+	// Data is the push's data as it came: a JSON string or object.
+	Data         json.RawMessage
+	UserName     string
+	VoipCallType VoipCallType
+	Avatar       Avatar
+	Density      float64
+	AbilityName  string
+	Direction    Direction
+	DeviceID     string
+	BundleName   string
+	TTL          time.Duration
+	Switches
+}
+
+// Avatar is what a push says of its caller's picture.
+type Avatar struct {
+	Given bool
+	// Source is the given text; a value that was no string leaves it empty,
+	// and is the avatar stage's to refuse.
+	Source string
+}
+
+// AvatarSide is the side of the picture in px: 32vp at the given density.
+func AvatarSide(density float64) int { return int(math.Round(AvatarVP * density)) }
+
+// Envelope is a push of which only the callId has been read: enough to claim
+// the call before anything else about it is judged.
+type Envelope struct {
+	CallID string // empty: there is none that counts
+	data   json.RawMessage
+	fault  string // why the whole is no push; empty: it is one
+}
+
+// OpenPush reads the envelope of a push in any of its three forms: the
+// device's PushPayload verbatim, or {data, callId} with data as a string or an
+// object. It never fails; what is wrong is said by Decode, so that a malformed
+// push with a callId can still be claimed.
+func OpenPush(body []byte) Envelope {
+	outer, ok := fields(body)
+	if !ok {
+		return Envelope{fault: "the body is not a JSON object"}
+	}
+	e := Envelope{CallID: callID(outer["callId"]), data: outer["data"]}
+	if e.CallID == "" {
+		e = openPayload(outer["data"])
+	}
+	switch {
+	case len(body) > MaxPushBytes:
+		e.fault = "the body is longer than 160 KiB"
+	case !utf8.Valid(body):
+		e.fault = "the body is not UTF-8"
+	}
+	return e
+}
+
+// openPayload opens a PushPayload, whose data is a string of JSON that holds
+// {data, callId}.
+func openPayload(data json.RawMessage) Envelope {
+	if s, ok := text(data); ok {
+		if inner, ok := fields([]byte(s)); ok {
+			if id := callID(inner["callId"]); id != "" {
+				return Envelope{CallID: id, data: inner["data"]}
+			}
+		}
+	}
+	return Envelope{fault: "there is no callId (1 to 128 bytes of UTF-8 without control characters or outer spaces)"}
+}
+
+func callID(raw json.RawMessage) string {
+	s, ok := exactText(raw)
+	if !ok || !ValidCallID(s) {
+		return ""
+	}
+	return s
+}
+
+// ValidCallID says whether s can be a callId: 1 to 128 bytes of UTF-8 without
+// control characters or outer spaces.
+func ValidCallID(s string) bool {
+	return s != "" && len(s) <= MaxCallIDBytes && utf8.ValidString(s) &&
+		strings.TrimSpace(s) == s && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// Decode reads the whole push. Its error is a *MalformedPushError or an
+// *InvalidAttributeError; the Push that comes with it holds what could be read.
+func (e Envelope) Decode(d Defaults) (Push, error) {
+	p := Push{
+		CallID: e.CallID, Data: e.data, UserName: d.UserName, Density: d.Density, AbilityName: d.AbilityName,
+		Direction: Outgoing, TTL: d.TTL, Switches: DefaultSwitches(),
+	}
+	if e.fault != "" {
+		return p, &MalformedPushError{Detail: e.fault}
+	}
+	attributes, ok := attributesOf(e.data)
+	if !ok {
+		return p, &MalformedPushError{Detail: "data is " + kind(e.data) + ", want a string or an object"}
+	}
+	var bad InvalidAttributeError
+	for _, f := range pushFields {
+		if raw, ok := attributes[f.name]; ok && !f.set(&p, raw) {
+			bad.add(f, raw)
+		}
+	}
+	if p.UserName == "" && len(bad.Fields) == 0 {
+		bad.Fields = append(bad.Fields, FieldError{Field: "userName", Got: "nothing", Want: "a name: CALL_DEFAULT_USER_NAME is empty"})
+	}
+	if len(bad.Fields) > 0 {
+		return p, &bad
+	}
+	return p, nil
+}
+
+// attributesOf reads data's fields; a string that holds no JSON object is
+// opaque and has none.
+func attributesOf(data json.RawMessage) (m map[string]json.RawMessage, ok bool) {
+	if s, isText := text(data); isText {
+		m, _ = fields([]byte(s))
+		return m, true
+	}
+	if len(data) == 0 || data[0] != '{' {
+		return nil, false
+	}
+	return fields(data)
+}
+
+// DecodePush opens and decodes a push in one step.
+func DecodePush(body []byte, d Defaults) (Push, error) { return OpenPush(body).Decode(d) }
+
+// field is one field of data: set returns false when the value is of a wrong
+// type or out of its range.
+type field struct {
+	name    string
+	want    string
+	private bool // the value never reaches an error
+	set     func(*Push, json.RawMessage) bool
+}
+
+// pushFields are data's fields in the contract's order, but that scene comes
+// before voipCallType, which overrules it.
+//
+//nolint:gochecknoglobals // a table of constants, read only
+var pushFields = []field{
+	{name: "userName", want: "a string of 1 to 256 bytes", private: true, set: func(p *Push, raw json.RawMessage) (ok bool) {
+		p.UserName, ok = text(raw)
+		return ok && p.UserName != "" && len(p.UserName) <= MaxUserNameBytes
+	}},
+	{name: "scene", set: setScene},
+	{name: "voipCallType", want: `"voice", "video", 0 or 1`, set: setVoipCallType},
+	{name: "avatar", private: true, set: func(p *Push, raw json.RawMessage) bool {
+		p.Avatar.Given = true
+		p.Avatar.Source, _ = text(raw)
+		return true
+	}},
+	{name: "density", want: "a number from 0.5 to 4.0", set: func(p *Push, raw json.RawMessage) bool {
+		f, ok := number(raw)
+		if ok = ok && f >= MinDensity && f <= MaxDensity; ok {
+			p.Density = f
+		}
+		return ok
+	}},
+	{name: "abilityName", want: "a string", set: stringField(func(p *Push) *string { return &p.AbilityName })},
+	{name: "direction", want: `"outgoing" or "incoming"`, set: func(p *Push, raw json.RawMessage) bool {
+		s, _ := text(raw)
+		if d := Direction(s); d == Outgoing || d == Incoming {
+			p.Direction = d
+			return true
+		}
+		return false
+	}},
+	{name: "showBannerForIncomingCall", want: "true or false", set: boolField(func(p *Push) *bool { return &p.ShowBannerForIncomingCall })},
+	{name: "isConferenceCall", want: "true or false", set: boolField(func(p *Push) *bool { return &p.IsConferenceCall })},
+	{name: "isVoiceAnswerSupported", want: "true or false", set: boolField(func(p *Push) *bool { return &p.IsVoiceAnswerSupported })},
+	{name: "isUserMuteRingToneAllowed", want: "true or false", set: boolField(func(p *Push) *bool { return &p.IsUserMuteRingToneAllowed })},
+	{name: "isDialingAllowedDuringCarrierCall", want: "true or false", set: boolField(func(p *Push) *bool { return &p.IsDialingAllowedDuringCarrierCall })},
+	{name: "deviceId", want: "a string", set: stringField(func(p *Push) *string { return &p.DeviceID })},
+	{name: "bundleName", want: "a string", set: stringField(func(p *Push) *string { return &p.BundleName })},
+	{name: "ttlSeconds", want: "an integer from 1 to 300", set: func(p *Push, raw json.RawMessage) bool {
+		n, ok := integer(raw)
+		if ttl := time.Duration(n) * time.Second; ok && n >= 1 && n <= int(MaxTTL/time.Second) {
+			p.TTL = ttl
+			return true
+		}
+		return false
+	}},
+}
+
+func setScene(p *Push, raw json.RawMessage) bool {
+	if s, _ := text(raw); s == "video" {
+		p.VoipCallType = VoipCallVideo
+	}
+	return true // any other scene is ignored
+}
+
+func setVoipCallType(p *Push, raw json.RawMessage) bool {
+	s, isText := text(raw)
+	n, isNumber := integer(raw)
+	switch {
+	case isText && s == "voice", isNumber && n == int(VoipCallVoice):
+		p.VoipCallType = VoipCallVoice
+	case isText && s == "video", isNumber && n == int(VoipCallVideo):
+		p.VoipCallType = VoipCallVideo
+	default:
+		return false
+	}
+	return true
+}
+
+func stringField(at func(*Push) *string) func(*Push, json.RawMessage) bool {
+	return func(p *Push, raw json.RawMessage) bool {
+		s, ok := text(raw)
+		if ok {
+			*at(p) = s
+		}
+		return ok
+	}
+}
+
+func boolField(at func(*Push) *bool) func(*Push, json.RawMessage) bool {
+	return func(p *Push, raw json.RawMessage) bool {
+		switch string(raw) {
+		case "true":
+			*at(p) = true
+		case "false":
+			*at(p) = false
+		default:
+			return false
+		}
+		return true
+	}
+}
+
+// Attribute is Call Kit's view of the push, with the picture that was rendered
+// for it.
+func (p *Push) Attribute(picture UserProfile) VoipCallAttribute {
+	return VoipCallAttribute{
+		CallID: p.CallID, VoipCallType: p.VoipCallType, UserName: p.UserName, UserProfile: picture,
+		AbilityName: p.AbilityName, VoipCallState: p.Direction.State(), Switches: p.Switches,
+	}
+}

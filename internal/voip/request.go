@@ -1,0 +1,96 @@
+package voip
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// RequestSchema names the version of Request on the wire.
+const RequestSchema = "voip.report.request/v1"
+
+// Request is what the report stage sends to Call Kit's side, the same JSON on
+// every transport.
+type Request struct {
+	Schema         string            `json:"schema"`
+	Method         string            `json:"method"`
+	Attribute      VoipCallAttribute `json:"attribute"`
+	DeviceID       string            `json:"deviceId"`
+	BundleName     string            `json:"bundleName"`
+	Data           json.RawMessage   `json:"data"` // the push's data as it came: a string or an object
+	Attempt        int               `json:"attempt"`
+	Redrives       int               `json:"redrives"`
+	IdempotencyKey string            `json:"idempotencyKey"`
+	ExpiresAt      time.Time         `json:"expiresAt"`
+}
+
+// Encode is the request as JSON. Characters that only HTML minds are left as
+// they are, so that data stays what the gateway sent.
+func (r *Request) Encode() ([]byte, error) {
+	b, err := encodeJSON(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode the report request: %w", err)
+	}
+	return b, nil
+}
+
+// Answer is what Call Kit's side says of one attempt.
+type Answer struct {
+	Code Code `json:"code"`
+	// ErrorReason is nil when the promise was rejected: only code 0 comes with one.
+	ErrorReason *ErrorReason `json:"errorReason"`
+	Message     string       `json:"message"`
+	// Duplicate says that the far side had this call already.
+	Duplicate bool `json:"duplicate"`
+}
+
+// Reason is what the answer means: the code is read first, and errorReason
+// counts only with code 0.
+func (a Answer) Reason() Reason {
+	switch {
+	case a.Code != CodeOK:
+		return a.Code.Reason()
+	case a.ErrorReason == nil:
+		return ReasonReportRejected
+	default:
+		return a.ErrorReason.Reason()
+	}
+}
+
+// DecodeAnswer reads an answer. code is required, and with code 0 errorReason
+// is too; a rejection needs none. The error never repeats what was sent: it
+// may hold a name.
+func DecodeAnswer(b []byte) (Answer, error) {
+	var w struct {
+		Code        *Code        `json:"code"`
+		ErrorReason *ErrorReason `json:"errorReason"`
+		Message     any          `json:"message"`
+		Duplicate   *bool        `json:"duplicate"`
+	}
+	switch err := json.Unmarshal(b, &w); {
+	case err != nil:
+		return Answer{}, fmt.Errorf("an answer of %d bytes is not {code, errorReason}", len(b))
+	case w.Code == nil:
+		return Answer{}, fmt.Errorf("an answer of %d bytes has no code", len(b))
+	case *w.Code == CodeOK && w.ErrorReason == nil:
+		return Answer{}, fmt.Errorf("an answer of %d bytes has code 0 and no errorReason", len(b))
+	}
+	a := Answer{Code: *w.Code, Duplicate: w.Duplicate != nil && *w.Duplicate}
+	a.Message, _ = w.Message.(string)
+	if a.Code == CodeOK {
+		a.ErrorReason = w.ErrorReason
+	}
+	return a, nil
+}
+
+// encodeJSON is json.Marshal without HTML escapes and without the last newline.
+func encodeJSON(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
