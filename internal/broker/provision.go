@@ -1,0 +1,151 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// UnsoundError names what of the broker's streams and consumer the protocol
+// cannot stand on.
+type UnsoundError struct{ Drift []Drift }
+
+func (e *UnsoundError) Error() string {
+	errs := make([]error, len(e.Drift))
+	for i, d := range e.Drift {
+		errs[i] = errors.New(d.String())
+	}
+	return fmt.Sprintf("%v; run `worker provision`, or mend by hand what it cannot change", errors.Join(errs...))
+}
+
+// UnsoundOf is an *UnsoundError over the unsound of the differences; nil when
+// there are none.
+func UnsoundOf(drift []Drift) error {
+	var bad []Drift
+	for _, d := range drift {
+		if d.Severity == Unsound {
+			bad = append(bad, d)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return &UnsoundError{Drift: bad}
+}
+
+// Inspect compares the broker with the contract and changes nothing.
+func Inspect(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drift, error) {
+	var all []Drift
+	for _, want := range Streams(cfg) {
+		_, drift, err := inspectStream(ctx, js, &want)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, drift...)
+	}
+	_, drift, err := inspectConsumer(ctx, js, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, drift...), nil
+}
+
+// Provision creates what is missing and mends what differs. It returns what it
+// changed; settings beside the contract's (placement, say) are left alone.
+// What exists and cannot be changed is an *UnsoundError when it matters, else
+// stays in the list with Fixed set.
+func Provision(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drift, error) {
+	var changed []Drift
+	for _, want := range Streams(cfg) {
+		drift, err := provisionStream(ctx, js, &want)
+		changed = append(changed, drift...)
+		if err != nil {
+			return changed, err
+		}
+	}
+	drift, err := provisionConsumer(ctx, js, cfg)
+	return append(changed, drift...), err
+}
+
+func inspectStream(ctx context.Context, js jetstream.JetStream, want *jetstream.StreamConfig) (mended *jetstream.StreamConfig, drift []Drift, err error) {
+	object := "stream " + want.Name
+	s, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, []Drift{{Object: object, Severity: Missing}}, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("look at %s: %w", object, err)
+	}
+	have := s.CachedInfo().Config
+	drift = compare(object, &have, want, streamChecks())
+	return &have, drift, nil
+}
+
+func provisionStream(ctx context.Context, js jetstream.JetStream, want *jetstream.StreamConfig) ([]Drift, error) {
+	mended, drift, err := inspectStream(ctx, js, want)
+	if err != nil || len(drift) == 0 {
+		return drift, err
+	}
+	if err := immovable(drift); err != nil {
+		return nil, err
+	}
+	if mended == nil {
+		if _, err := js.CreateStream(ctx, *want); err != nil {
+			return nil, fmt.Errorf("create stream %s: %w", want.Name, err)
+		}
+		return drift, nil
+	}
+	if _, err := js.UpdateStream(ctx, *mended); err != nil {
+		return nil, fmt.Errorf("update stream %s: %w", want.Name, err)
+	}
+	return drift, nil
+}
+
+func inspectConsumer(ctx context.Context, js jetstream.JetStream, cfg *Config) (mended *jetstream.ConsumerConfig, drift []Drift, err error) {
+	const object = "consumer " + voip.ConsumerWorkers
+	c, err := js.Consumer(ctx, voip.StreamPush, voip.ConsumerWorkers)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, []Drift{{Object: object, Severity: Missing}}, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("look at %s: %w", object, err)
+	}
+	have, want := c.CachedInfo().Config, WorkersConsumer(cfg)
+	drift = compare(object, &have, &want, consumerChecks())
+	return &have, drift, nil
+}
+
+func provisionConsumer(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drift, error) {
+	mended, drift, err := inspectConsumer(ctx, js, cfg)
+	if err != nil || len(drift) == 0 {
+		return drift, err
+	}
+	if err := immovable(drift); err != nil {
+		return nil, err
+	}
+	if mended == nil {
+		if _, err := js.CreateConsumer(ctx, voip.StreamPush, WorkersConsumer(cfg)); err != nil {
+			return nil, fmt.Errorf("create consumer %s: %w", voip.ConsumerWorkers, err)
+		}
+		return drift, nil
+	}
+	if _, err := js.UpdateConsumer(ctx, voip.StreamPush, *mended); err != nil {
+		return nil, fmt.Errorf("update consumer %s: %w", voip.ConsumerWorkers, err)
+	}
+	return drift, nil
+}
+
+// immovable is an error when something unsound cannot be changed on what exists.
+func immovable(drift []Drift) error {
+	var fixed []Drift
+	for _, d := range drift {
+		if d.Fixed {
+			fixed = append(fixed, d)
+		}
+	}
+	return UnsoundOf(fixed)
+}

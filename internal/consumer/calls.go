@@ -1,0 +1,150 @@
+package consumer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// record is what the bucket knows of a call: which push claimed it, how far it
+// has come, and how it ended when it ended dead.
+type record struct {
+	Sequence   uint64 `json:"sequence"`   // of the push that claimed the call
+	Deliveries uint64 `json:"deliveries"` // the delivery that holds it
+	Worker     string `json:"worker"`
+	// Starts counts how often the push was begun alone and its worker was not
+	// heard of again.
+	Starts int `json:"starts,omitempty"`
+	// Clean says that the push was given back: nothing of it is unknown.
+	Clean    bool          `json:"clean,omitempty"`
+	Progress voip.Progress `json:"progress,omitzero"`
+	Decided  *decided      `json:"decided,omitempty"`
+}
+
+// decided is a dead call's end, written before any of it is published.
+type decided struct {
+	Stage  voip.Stage  `json:"stage"`
+	Result voip.Result `json:"result"`
+}
+
+// claim is this worker's hold on a record. Writes go by compare-and-set on the
+// revision last seen: the loser of a race has lost the push.
+type claim struct {
+	key      string
+	revision uint64 // 0: there is no record yet
+	record   record
+}
+
+// errTaken: the record was written by somebody else since it was last seen.
+var errTaken = errors.New("the call's record was taken over")
+
+// Codes of the server for a compare-and-set that lost; the second one comes
+// from replicated streams.
+const (
+	codeWrongSequence           = jetstream.JSErrCodeStreamWrongLastSequence
+	codeWrongSequenceReplicated = jetstream.JSErrCodeStreamWrongLastSequenceConstant
+)
+
+// calls is the bucket of the calls' records.
+type calls struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream
+	prefix string
+}
+
+// write stores the claim's record if nobody else did since, else errTaken.
+func (s *calls) write(ctx context.Context, c *claim) error {
+	body, err := json.Marshal(&c.record)
+	if err != nil {
+		return fmt.Errorf("encode the record of a call: %w", err)
+	}
+	msg := &nats.Msg{Subject: s.prefix + c.key, Data: body}
+	future, err := s.js.PublishMsgAsync(msg, jetstream.WithExpectLastSequencePerSubject(c.revision))
+	if err != nil {
+		return err
+	}
+	select {
+	case ack := <-future.Ok():
+		c.revision = ack.Sequence
+		return nil
+	case err := <-future.Err():
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok &&
+			(api.ErrorCode == codeWrongSequence || api.ErrorCode == codeWrongSequenceReplicated) {
+			return errTaken
+		}
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// read looks a record up; found is false when there is none.
+func (s *calls) read(ctx context.Context, key string) (c claim, found bool, err error) {
+	msg, err := s.stream.GetLastMsgForSubject(ctx, s.prefix+key)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return claim{key: key}, false, nil
+	}
+	if err != nil {
+		return claim{}, false, fmt.Errorf("read the record of a call: %w", err)
+	}
+	c = claim{key: key, revision: msg.Sequence}
+	if err := json.Unmarshal(msg.Data, &c.record); err != nil {
+		return claim{}, false, fmt.Errorf("the record of a call at revision %d of %s cannot be read: %w", msg.Sequence, voip.BucketCalls, err)
+	}
+	return c, true, nil
+}
+
+// create claims the call with a new record. When there is one already it is
+// returned; a record that came and went in between is asked for again.
+func (s *calls) create(ctx context.Context, c *claim) (other *claim, err error) {
+	for {
+		err := s.write(ctx, c)
+		if !errors.Is(err, errTaken) {
+			return nil, err
+		}
+		have, found, err := s.read(ctx, c.key)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			return &have, nil
+		}
+	}
+}
+
+// insist repeats what failed because the broker is away, until ctx ends.
+// errTaken is final.
+func insist(ctx context.Context, try func() error, failed func(error)) error {
+	wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(insistInitial),
+		backoff.WithMaxInterval(insistMax), backoff.WithMaxElapsedTime(0))
+	for {
+		err := try()
+		if err == nil || errors.Is(err, errTaken) {
+			return err
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		failed(err)
+		t := time.NewTimer(wait.NextBackOff())
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+const (
+	insistInitial = 50 * time.Millisecond
+	insistMax     = time.Second
+)

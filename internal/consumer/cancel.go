@@ -1,0 +1,139 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// cancelLife is how long a cancel counts: as long as the stream keeps it.
+const cancelLife = 10 * time.Minute
+
+// cancels knows which calls were cancelled in the last ten minutes, and ends
+// those that are in this worker's hands.
+type cancels struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	known   map[string]time.Time // callId → when it was cancelled
+	order   []cancelled          // the same in the order of arrival, to forget by
+	watched map[string][]*delivery
+}
+
+type cancelled struct {
+	callID string
+	at     time.Time
+}
+
+func newCancels(log *slog.Logger) *cancels {
+	return &cancels{log: log, known: map[string]time.Time{}, watched: map[string][]*delivery{}}
+}
+
+// watch ends a delivery when its call is cancelled, at once when it is already.
+func (c *cancels) watch(d *delivery) {
+	id := d.envelope.CallID
+	if id == "" {
+		return
+	}
+	c.mu.Lock()
+	at, known := c.known[id]
+	c.watched[id] = append(c.watched[id], d)
+	c.mu.Unlock()
+	if known && time.Since(at) < cancelLife {
+		d.cancel(voip.ErrCancelled)
+	}
+}
+
+func (c *cancels) unwatch(d *delivery) {
+	id := d.envelope.CallID
+	if id == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rest := c.watched[id]
+	for i := range rest {
+		if rest[i] == d {
+			rest = append(rest[:i], rest[i+1:]...)
+			break
+		}
+	}
+	if len(rest) == 0 {
+		delete(c.watched, id)
+		return
+	}
+	c.watched[id] = rest
+}
+
+// add notes a cancel and forgets those that are older than they may count.
+func (c *cancels) add(id string, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[id] = at
+	c.order = append(c.order, cancelled{id, at})
+	for len(c.order) > 0 && at.Sub(c.order[0].at) > cancelLife {
+		if old := c.order[0]; c.known[old.callID].Equal(old.at) {
+			delete(c.known, old.callID)
+		}
+		c.order = c.order[1:]
+	}
+	for _, d := range c.watched[id] {
+		d.cancel(voip.ErrCancelled)
+	}
+}
+
+// follow reads the stream of cancels from its beginning. It returns once all
+// that it holds has been read; what comes later is followed until stop is
+// called.
+func (c *cancels) follow(ctx context.Context, js jetstream.JetStream) (stop func(), err error) {
+	ordered, err := js.OrderedConsumer(ctx, voip.StreamCancel, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return nil, fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
+	}
+	info, err := ordered.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
+	}
+	read := make(chan struct{})
+	once := sync.OnceFunc(func() { close(read) })
+	if info.NumPending == 0 {
+		once()
+	}
+	consuming, err := ordered.Consume(func(msg jetstream.Msg) {
+		meta, err := msg.Metadata()
+		if err != nil {
+			return // no message of the stream
+		}
+		c.take(ctx, msg.Data(), meta.Timestamp)
+		if meta.NumPending == 0 {
+			once()
+		}
+	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		c.log.DebugContext(ctx, "following the cancels", "error", err)
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
+	}
+	select {
+	case <-read:
+		return consuming.Stop, nil
+	case <-ctx.Done():
+		consuming.Stop()
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (c *cancels) take(ctx context.Context, body []byte, at time.Time) {
+	id, err := voip.DecodeCancel(body)
+	if err != nil {
+		c.log.WarnContext(ctx, "a cancel is ignored", "error", err)
+		return
+	}
+	c.add(id, at)
+}

@@ -1,0 +1,266 @@
+package consumer
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// ClaimMode says how a call is told from its duplicates.
+type ClaimMode string
+
+// The claim modes.
+const (
+	// ClaimAlways claims each call in the bucket.
+	ClaimAlways ClaimMode = "always"
+	// ClaimMsgID trusts the stream's duplicate window for pushes whose
+	// Nats-Msg-Id is their callId, and claims the rest.
+	ClaimMsgID ClaimMode = "msgid"
+)
+
+// Config is the CONSUMER_* group of settings and CALL_CLAIM.
+type Config struct {
+	MaxInFlight  int           // pushes held, waiting ones included
+	AckWait      time.Duration // the consumer's own, as the broker has it
+	MaxStarts    int           // of a suspect, before it is a crash loop
+	DrainTimeout time.Duration
+	Claim        ClaimMode
+	Worker       string // host/instance
+}
+
+// Notifier publishes outcomes. May is asked before each publish.
+type Notifier interface {
+	Result(ctx context.Context, may func() error, r *voip.Result, trace string) (again bool, err error)
+	DeadLetter(ctx context.Context, may func() error, d *voip.DeadLetter) (again bool, err error)
+	Stored(ctx context.Context, sequence uint64) (bool, error)
+}
+
+// Recorder counts what the consumer sees.
+type Recorder interface {
+	StageRecorder
+	Outcome(outcome, reason string, latency time.Duration)
+	DeadLetter(reason string)
+	Duplicate()
+	PushWithoutID()
+	Redelivery()
+	InFlight(n int)
+}
+
+// Hooks tell the rest of the worker how the consumer fares; each may be nil.
+type Hooks struct {
+	// Verify is asked, after the pulling failed, whether the streams and the
+	// consumer are there; nil lets the pulling begin again.
+	Verify func(ctx context.Context) error
+	// State is told why no pushes are pulled, nil when they are.
+	State func(err error)
+	// Swept and Looked are called at each turn of the two loops.
+	Swept, Looked func()
+}
+
+// Consumer consumes the push stream.
+type Consumer struct {
+	cfg      Config
+	nc       *nats.Conn
+	handler  *Handler
+	notifier Notifier
+	recorder Recorder
+	log      *slog.Logger
+	hooks    Hooks
+
+	calls   *calls
+	cancels *cancels
+	leases  *leases
+	turns   *turns
+	puller  *puller
+
+	hard     context.Context //nolint:containedctx // the life of everything that was begun
+	kill     context.CancelCauseFunc
+	stopping chan struct{} // closed when the worker stops taking pushes
+	running  sync.WaitGroup
+}
+
+// Parts are what a consumer works with.
+type Parts struct {
+	Conn     *nats.Conn
+	JS       jetstream.JetStream
+	Calls    jetstream.Stream // behind the bucket of the calls' records
+	Handler  *Handler
+	Notifier Notifier
+	Recorder Recorder
+	Log      *slog.Logger
+	Hooks    Hooks
+}
+
+// New returns a consumer; Run starts it.
+func New(cfg Config, p Parts) *Consumer {
+	c := &Consumer{
+		cfg: cfg, nc: p.Conn, handler: p.Handler, notifier: p.Notifier, recorder: p.Recorder, log: p.Log, hooks: p.Hooks.filled(),
+		calls:   &calls{js: p.JS, stream: p.Calls, prefix: callsPrefix},
+		cancels: newCancels(p.Log), leases: newLeases(p.Conn, cfg.AckWait, p.Log), turns: newTurns(),
+		stopping: make(chan struct{}),
+	}
+	c.puller = &puller{
+		nc: p.Conn, subject: pullSubject, log: p.Log, deliver: c.take,
+		room: func() int { return cfg.MaxInFlight - c.leases.count() },
+	}
+	return c
+}
+
+const (
+	callsPrefix = "$KV." + voip.BucketCalls + "."
+	pullSubject = "$JS.API.CONSUMER.MSG.NEXT." + voip.StreamPush + "." + voip.ConsumerWorkers
+)
+
+func (h Hooks) filled() Hooks {
+	if h.Verify == nil {
+		h.Verify = func(context.Context) error { return nil }
+	}
+	if h.State == nil {
+		h.State = func(error) {}
+	}
+	if h.Swept == nil {
+		h.Swept = func() {}
+	}
+	if h.Looked == nil {
+		h.Looked = func() {}
+	}
+	return h
+}
+
+// Run consumes until ctx ends, then drains: unstarted and waiting pushes are
+// given back, started attempts are finished, all within the drain timeout. An
+// error says that it could not begin.
+func (c *Consumer) Run(ctx context.Context) error {
+	c.hard, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer c.kill(voip.ErrStopping)
+	stopFollowing, err := c.cancels.follow(ctx, c.calls.js)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it began: nothing is held
+		}
+		return err
+	}
+	defer stopFollowing()
+	// The sweeper goes on through the drain: what is finished then is still leased.
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	sweeping, endSweep := context.WithCancel(c.hard)
+	defer endSweep()
+	loops.Go(func() { c.leases.sweep(sweeping, c.hooks.Swept) })
+
+	c.pull(ctx)
+	c.drain(context.WithoutCancel(ctx))
+	return nil
+}
+
+// pull keeps the pulling alive until ctx ends.
+func (c *Consumer) pull(ctx context.Context) {
+	status := c.nc.StatusChanged(nats.CONNECTED)
+	defer c.nc.RemoveStatusListener(status)
+	look := time.NewTicker(pullLook)
+	defer look.Stop()
+	p := &pullHealth{c: c}
+	p.begin(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-status:
+			p.begin(ctx) // the old pulls may be lost: a new generation
+		case <-look.C:
+			c.hooks.Looked()
+			p.look(ctx)
+		}
+	}
+}
+
+// drain lets go of all that is held.
+func (c *Consumer) drain(ctx context.Context) {
+	close(c.stopping)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout-min(killMargin, c.cfg.DrainTimeout/5))
+	defer cancel()
+	held := c.leases.all()
+	c.log.InfoContext(ctx, "draining", "held", len(held))
+	for _, d := range held {
+		d.end(voip.ErrStopping)
+	}
+	c.puller.stop(ctx)
+	finished := make(chan struct{})
+	go func() {
+		c.running.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		c.log.WarnContext(ctx, "CONSUMER_DRAIN_TIMEOUT is over, the pushes that are left wait for their ack wait", "held", c.leases.count())
+		c.kill(voip.ErrStopping)
+		<-finished
+	}
+	// Acks and give-backs are fire and forget: they must have left before the
+	// connection closes.
+	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancelFlush()
+	if err := c.nc.FlushWithContext(flush); err != nil {
+		c.log.WarnContext(ctx, "the last acks may not have left", "error", err)
+	}
+}
+
+// Parts of the drain timeout: what was begun is cut off a little before its
+// end, and the last acks are given a moment to leave.
+const (
+	killMargin   = 2 * time.Second
+	flushTimeout = 500 * time.Millisecond
+)
+
+func (c *Consumer) isStopping() bool {
+	select {
+	case <-c.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// take is called for each push that arrives.
+func (c *Consumer) take(msg *nats.Msg) {
+	d, err := newDelivery(c.hard, msg)
+	if err != nil {
+		c.log.WarnContext(c.hard, "a message is ignored", "error", err)
+		return
+	}
+	earlier, count := c.leases.hold(d)
+	c.recorder.InFlight(count)
+	if d.deliveries > 1 {
+		c.recorder.Redelivery()
+	}
+	if earlier != nil && c.adopted(earlier, d) {
+		return
+	}
+	c.running.Go(func() {
+		if earlier != nil {
+			<-earlier.done // whatever it still attempts comes first
+		}
+		c.cancels.watch(d)
+		c.process(d)
+		c.cancels.unwatch(d)
+		d.end(nil)
+		count := c.leases.release(d)
+		close(d.done)
+		c.recorder.InFlight(count)
+		c.puller.refill()
+	})
+}
+
+// adopted says whether the delivery that is in our hands already stands for
+// the new one.
+func (c *Consumer) adopted(earlier, d *delivery) bool {
+	reply, _ := earlier.current()
+	return reply == d.reply
+}

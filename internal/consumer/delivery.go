@@ -1,0 +1,117 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// suspectFrom is the delivery from which on a push may be what killed the
+// worker before: it runs alone.
+const suspectFrom = 3
+
+// delivery is a push in this worker's hands, from its arrival to its settlement.
+type delivery struct {
+	sequence uint64
+	stored   time.Time // the broker's timestamp of the push
+	subject  string
+	body     []byte
+	header   nats.Header
+	envelope voip.Envelope
+	redrive  voip.Redrive
+
+	// life ends with voip.ErrStopping or voip.ErrLeaseLost; call, its child,
+	// with voip.ErrCancelled as well.
+	life   context.Context //nolint:containedctx // it lives exactly as long as the delivery
+	call   context.Context //nolint:containedctx // likewise
+	end    context.CancelCauseFunc
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when this worker has let go of the push
+
+	mu         sync.Mutex
+	reply      string // where acks go; replaced when the push is delivered here again
+	deliveries uint64
+	leased     time.Time // when the broker was last known to hold the push for us
+	lost       bool
+}
+
+// newDelivery reads a message of the push stream. Its error says that the
+// message is no JetStream delivery.
+func newDelivery(ctx context.Context, msg *nats.Msg) (*delivery, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("a message of %s is no delivery: %w", msg.Subject, err)
+	}
+	d := &delivery{
+		sequence: meta.Sequence.Stream, stored: meta.Timestamp, subject: msg.Subject, body: msg.Data, header: msg.Header,
+		reply: msg.Reply, deliveries: meta.NumDelivered, leased: time.Now(), done: make(chan struct{}),
+	}
+	d.envelope = voip.OpenPush(msg.Data)
+	d.life, d.end = context.WithCancelCause(voip.WithCallID(ctx, d.envelope.CallID))
+	d.call, d.cancel = context.WithCancelCause(d.life)
+	return d, nil
+}
+
+// current is where acks go, and which delivery of the push this is.
+func (d *delivery) current() (reply string, deliveries uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reply, d.deliveries
+}
+
+// suspect says that the push may be what killed the worker before.
+func (d *delivery) suspect() bool {
+	_, n := d.current()
+	return n >= suspectFrom
+}
+
+// adopt takes over the next delivery of the push that is still in our hands:
+// nobody had it in between, so going on repeats nothing. False: this worker has
+// given it up already, or another one may have had it.
+func (d *delivery) adopt(next *delivery) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lost || next.deliveries != d.deliveries+1 {
+		return false
+	}
+	d.reply, d.deliveries, d.leased = next.reply, next.deliveries, next.leased
+	return true
+}
+
+// alive is nil while the broker holds the push for us, ErrLeaseLost from one
+// ack wait after the last sign of that on. A lost lease stays lost.
+func (d *delivery) alive(ackWait time.Duration) error {
+	d.mu.Lock()
+	if !d.lost && time.Since(d.leased) >= ackWait {
+		d.lost = true
+	}
+	lost := d.lost
+	d.mu.Unlock()
+	if lost {
+		d.end(voip.ErrLeaseLost)
+		return voip.ErrLeaseLost
+	}
+	return nil
+}
+
+// forsake gives the lease up: this worker stays silent about the push.
+func (d *delivery) forsake() {
+	d.mu.Lock()
+	d.lost = true
+	d.mu.Unlock()
+	d.end(voip.ErrLeaseLost)
+}
+
+// renew notes that the broker was told at a time that the push is in progress.
+func (d *delivery) renew(at time.Time) {
+	d.mu.Lock()
+	if at.After(d.leased) {
+		d.leased = at
+	}
+	d.mu.Unlock()
+}

@@ -1,0 +1,185 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// Avatars is the avatar stage.
+type Avatars interface {
+	// Picture returns the picture to send, and what the result says of it. Its
+	// error, an *voip.AvatarError, fails the call.
+	Picture(ctx context.Context, a voip.Avatar, side int) (voip.UserProfile, voip.AvatarResult, error)
+}
+
+// Reporter is the report stage.
+type Reporter interface {
+	// Report makes the attempts of one call until it is known or too late.
+	Report(ctx context.Context, req voip.Request, past voip.Progress, turn voip.Turn) (voip.Progress, error)
+}
+
+// StageRecorder is told what the stages took and made.
+type StageRecorder interface {
+	Stage(name string, took time.Duration)
+	Avatar(status, reason string)
+}
+
+// Names of the stages in voip_stage_duration_seconds.
+const (
+	stageClaim  = "claim"
+	stageDecode = "decode"
+	stageAvatar = "avatar"
+	stageReport = "report"
+	stageSettle = "settle"
+)
+
+// Stages are the values of the stage label, in a push's order.
+func Stages() []string {
+	return []string{stageClaim, stageDecode, stageAvatar, stageReport, stageSettle}
+}
+
+// Handler is the pipeline that a claimed push runs through: decode, avatar,
+// report. It holds no state of a call and speaks to no broker.
+type Handler struct {
+	Defaults voip.Defaults
+	Avatars  Avatars
+	Reporter Reporter
+	Recorder StageRecorder
+	Log      *slog.Logger
+}
+
+// Input is a claimed push.
+type Input struct {
+	Envelope voip.Envelope
+	Header   voip.Header
+	Stored   time.Time // the broker's timestamp of the push
+	Redrive  voip.Redrive
+	Past     voip.Progress // attempts of earlier deliveries
+}
+
+// Verdict is how a run ended: Err nil is success, voip.ErrStopping and
+// voip.ErrLeaseLost are no end at all, and anything else is for
+// voip.Result.Decide.
+type Verdict struct {
+	Stage        voip.Stage
+	Err          error
+	Progress     voip.Progress
+	Avatar       *voip.AvatarResult
+	Direction    *voip.Direction
+	VoipCallType *voip.VoipCallType
+	ExpiresAt    *time.Time
+}
+
+// Handle runs a push through the stages. ctx is cancelled with the cause
+// voip.ErrCancelled, voip.ErrStopping or voip.ErrLeaseLost; the deadline is
+// Handle's own. A panic is the push's own failure.
+func (h *Handler) Handle(ctx context.Context, in *Input, turn voip.Turn) (v Verdict) {
+	v = Verdict{Stage: voip.StageDecode, Progress: in.Past}
+	defer func() {
+		if p := recover(); p != nil {
+			h.Log.ErrorContext(ctx, "a push made its handler panic", "stage", v.Stage, "panic", voip.Private(fmt.Sprint(p)), "stack", string(debug.Stack()))
+			v.Err = errPanic
+		}
+	}()
+	began := time.Now()
+	push, err := in.Envelope.Decode(h.Defaults)
+	h.know(ctx, &v, in, &push, err)
+	h.Recorder.Stage(stageDecode, time.Since(began))
+	if err != nil {
+		v.Err = err
+		return v
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, *v.ExpiresAt, voip.ErrExpired)
+	defer cancel()
+	v.Err = h.run(ctx, &v, in, &push, turn)
+	return v
+}
+
+var errPanic = errors.New("a defect of the worker: handling the push panicked")
+
+// run is what follows the decoding: the picture, then the attempts.
+func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Push, turn voip.Turn) error {
+	v.Stage = voip.StageReport
+	if err := ended(ctx, &in.Past); err != nil {
+		return err
+	}
+	picture, err := h.picture(ctx, v, push)
+	// What ended the call meanwhile comes before what the avatar says.
+	if end := ended(ctx, &in.Past); end != nil {
+		return end
+	}
+	if err != nil {
+		v.Stage = voip.StageAvatar
+		return err
+	}
+	began := time.Now()
+	v.Progress, err = h.Reporter.Report(ctx, request(in, push, picture, *v.ExpiresAt), in.Past, turn)
+	h.Recorder.Stage(stageReport, time.Since(began))
+	return err
+}
+
+func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (voip.UserProfile, error) {
+	began := time.Now()
+	picture, result, err := h.Avatars.Picture(ctx, push.Avatar, voip.AvatarSide(push.Density))
+	h.Recorder.Stage(stageAvatar, time.Since(began))
+	if ctx.Err() != nil && err == nil && result.Status == voip.AvatarFallback {
+		return picture, nil // cut off with the call: it says nothing of the avatar
+	}
+	h.Recorder.Avatar(string(result.Status), string(result.Reason))
+	v.Avatar = &result
+	return picture, err
+}
+
+// ended is why the call must not go on; nil while it may. A call that was
+// tried before its deadline fails with the reason of its last attempt.
+func ended(ctx context.Context, past *voip.Progress) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, voip.ErrExpired) {
+		return past.Overdue()
+	}
+	return cause
+}
+
+func request(in *Input, push *voip.Push, picture voip.UserProfile, expires time.Time) voip.Request {
+	return voip.Request{
+		Schema: voip.RequestSchema, Method: push.Direction.Method(), Attribute: push.Attribute(picture),
+		DeviceID: push.DeviceID, BundleName: push.BundleName, Data: push.Data,
+		Redrives: in.Redrive.Count, ExpiresAt: expires,
+	}
+}
+
+// know fills in what is known of the call once it is decoded, be it in part.
+func (h *Handler) know(ctx context.Context, v *Verdict, in *Input, push *voip.Push, err error) {
+	if _, malformed := errors.AsType[*voip.MalformedPushError](err); malformed {
+		return
+	}
+	bad, _ := errors.AsType[*voip.InvalidAttributeError](err)
+	known := func(fields ...string) bool {
+		return bad == nil || !slices.ContainsFunc(bad.Fields, func(f voip.FieldError) bool { return slices.Contains(fields, f.Field) })
+	}
+	if known("direction") {
+		v.Direction = &push.Direction
+	}
+	if known("voipCallType") {
+		v.VoipCallType = &push.VoipCallType
+	}
+	if known("direction", "ttlSeconds") {
+		expires := h.deadline(ctx, in, push)
+		v.ExpiresAt = &expires
+	}
+}
+
+func (h *Handler) deadline(ctx context.Context, in *Input, push *voip.Push) time.Time {
+	header, err := voip.ExpiresAtOf(in.Header)
+	if err != nil {
+		h.Log.WarnContext(ctx, "a header of the push is ignored", "error", err)
+	}
+	return push.Deadline(in.Stored, header, in.Redrive.Count > 0).UTC()
+}

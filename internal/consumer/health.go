@@ -1,0 +1,76 @@
+package consumer
+
+import (
+	"context"
+	"time"
+)
+
+// Pauses between two tries to pull again.
+const (
+	retryInitial  = 250 * time.Millisecond
+	retryMax      = 2 * time.Second
+	verifyTimeout = 5 * time.Second
+)
+
+// pullHealth watches the pulling and begins it again when it failed. It is
+// used by the pull loop alone.
+type pullHealth struct {
+	c      *Consumer
+	reason string        // why nothing is pulled, as it was last said
+	wait   time.Duration // until the next try
+	next   time.Time
+}
+
+// begin starts a new generation of pulls.
+func (p *pullHealth) begin(ctx context.Context) {
+	if err := p.c.puller.renew(); err != nil {
+		p.failed(ctx, err)
+		return
+	}
+	p.look(ctx)
+}
+
+// look tells how the pulling fares, and tries again in growing steps while it
+// does not.
+func (p *pullHealth) look(ctx context.Context) {
+	err := p.c.puller.state()
+	if err == nil {
+		p.well(ctx)
+		return
+	}
+	if now := time.Now(); p.reason != "" && now.Before(p.next) {
+		return
+	}
+	p.failed(ctx, err)
+	p.wait = min(max(retryInitial, p.wait*2), retryMax)
+	p.next = time.Now().Add(p.wait)
+	if !p.c.nc.IsConnected() {
+		return // its return begins a new generation
+	}
+	verify, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	if err := p.c.hooks.Verify(verify); err != nil {
+		p.failed(ctx, err)
+		return
+	}
+	if err := p.c.puller.renew(); err != nil {
+		p.failed(ctx, err)
+	}
+}
+
+func (p *pullHealth) well(ctx context.Context) {
+	if p.reason != "" {
+		p.c.log.InfoContext(ctx, "pulling again")
+	}
+	p.reason, p.wait = "", 0
+	p.c.hooks.State(nil)
+	p.c.puller.refill()
+}
+
+func (p *pullHealth) failed(ctx context.Context, err error) {
+	if s := err.Error(); s != p.reason && ctx.Err() == nil {
+		p.reason = s
+		p.c.log.WarnContext(ctx, "no pushes are pulled, trying again", "error", err)
+	}
+	p.c.hooks.State(err)
+}

@@ -1,0 +1,132 @@
+package consumer
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// What is said to the broker about a delivery. All of it is fire and forget.
+var (
+	msgAck        = []byte("+ACK") //nolint:gochecknoglobals // protocol constants, read only
+	msgNak        = []byte("-NAK") //nolint:gochecknoglobals // protocol constants, read only
+	msgInProgress = []byte("+WPI") //nolint:gochecknoglobals // protocol constants, read only
+)
+
+// sweepsPerAckWait: two marks may be late or lost before a lease is.
+const sweepsPerAckWait = 3
+
+// leases holds the pushes in this worker's hands and marks them in progress,
+// one sweeper for all of them.
+type leases struct {
+	nc      *nats.Conn
+	ackWait time.Duration
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	held map[uint64]*delivery // by stream sequence
+}
+
+func newLeases(nc *nats.Conn, ackWait time.Duration, log *slog.Logger) *leases {
+	return &leases{nc: nc, ackWait: ackWait, log: log, held: map[uint64]*delivery{}}
+}
+
+// hold takes a delivery. When the push is in our hands already, earlier is the
+// delivery that holds it: the new one is either adopted by it, or waits until
+// it is done.
+func (l *leases) hold(d *delivery) (earlier *delivery, count int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	earlier = l.held[d.sequence]
+	if earlier == nil || !earlier.adopt(d) {
+		l.held[d.sequence] = d
+	}
+	return earlier, len(l.held)
+}
+
+// release lets go of a delivery.
+func (l *leases) release(d *delivery) (count int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[d.sequence] == d {
+		delete(l.held, d.sequence)
+	}
+	return len(l.held)
+}
+
+func (l *leases) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.held)
+}
+
+func (l *leases) all() []*delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]*delivery, 0, len(l.held))
+	for _, d := range l.held {
+		all = append(all, d)
+	}
+	return all
+}
+
+// sweep marks what is held until ctx ends. tick is called at each turn.
+func (l *leases) sweep(ctx context.Context, tick func()) {
+	t := time.NewTicker(l.ackWait / sweepsPerAckWait)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			tick()
+			l.mark(ctx)
+		}
+	}
+}
+
+// mark tells the broker of every delivery that is older than a turn, and
+// renews the leases once the server has surely read it all.
+func (l *leases) mark(ctx context.Context) {
+	began := time.Now()
+	interval := l.ackWait / sweepsPerAckWait
+	var marked []*delivery
+	for _, d := range l.all() {
+		d.mu.Lock()
+		due, reply := !d.lost && began.Sub(d.leased) >= interval/2, d.reply
+		d.mu.Unlock()
+		if !due || d.alive(l.ackWait) != nil {
+			continue
+		}
+		if err := l.nc.Publish(reply, msgInProgress); err != nil {
+			break // not connected: nothing of this turn counts
+		}
+		marked = append(marked, d)
+	}
+	if len(marked) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, interval)
+	defer cancel()
+	if err := l.nc.FlushWithContext(ctx); err != nil {
+		l.log.WarnContext(ctx, "cannot mark the held pushes in progress", "held", len(marked), "error", err)
+		return
+	}
+	for _, d := range marked {
+		d.renew(began)
+	}
+}
+
+// say tells the broker what becomes of a delivery, unless its lease is lost:
+// acks are keyed by the stream's sequence alone, so a stale one would hit
+// whoever holds the push now.
+func (l *leases) say(d *delivery, what []byte) error {
+	if err := d.alive(l.ackWait); err != nil {
+		return err
+	}
+	reply, _ := d.current()
+	return l.nc.Publish(reply, what)
+}

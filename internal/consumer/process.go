@@ -1,0 +1,218 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// fate is what the claim says of a delivery.
+type fate int
+
+const (
+	// fresh: the call is ours, and nothing of it was done before.
+	fresh fate = iota
+	// again: the call is ours, and an earlier delivery of this push had it.
+	again
+	// finish: it is dead and decided; only the publishing may be left.
+	finish
+	// settled: another push has the call, or the result is stored. Ack it.
+	settled
+	// silent: another worker has this push.
+	silent
+)
+
+// process takes a push through its life, from the claim on.
+func (c *Consumer) process(d *delivery) {
+	if c.isStopping() {
+		c.giveBackUnstarted(d)
+		return
+	}
+	began := time.Now()
+	cl, what, err := c.claim(d)
+	c.recorder.Stage(stageClaim, time.Since(began))
+	if err != nil {
+		c.unclaimed(d, err)
+		return
+	}
+	switch what {
+	case fresh, again:
+		c.run(d, cl, what == again)
+	case finish:
+		c.settleDead(d, cl)
+	case settled:
+		c.ack(d)
+	case silent:
+		c.log.DebugContext(d.life, "another worker has this push", "sequence", d.sequence)
+		d.forsake()
+	}
+}
+
+// unclaimed lets go of a push that could not be claimed: the worker stops, the
+// lease is lost, or a defect.
+func (c *Consumer) unclaimed(d *delivery, err error) {
+	if errors.Is(err, errTaken) || errors.Is(err, voip.ErrLeaseLost) {
+		d.forsake()
+		return
+	}
+	if !errors.Is(err, voip.ErrStopping) {
+		c.log.WarnContext(d.life, "a call could not be claimed", "sequence", d.sequence, "error", err)
+	}
+	c.giveBackUnstarted(d)
+}
+
+// claim makes the call this push's own, before anything else about it is
+// judged. A push without a callId has nothing to claim.
+func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
+	redrive, err := voip.RedriveOf(d.header)
+	if err != nil {
+		c.log.WarnContext(d.life, "a header of the push is ignored", "error", err)
+	}
+	d.redrive = redrive
+	if d.envelope.CallID == "" {
+		return nil, fresh, nil
+	}
+	_, deliveries := d.current()
+	cl = &claim{
+		key:    voip.RecordKey(d.envelope.CallID, redrive),
+		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker},
+	}
+	trusted := c.cfg.Claim == ClaimMsgID && d.header.Get(voip.HeaderMsgID) == d.envelope.CallID
+	if trusted && deliveries == 1 {
+		return cl, fresh, nil // the stream's duplicate window has claimed it
+	}
+	// A cancel must not end this: a cancelled call needs its result too.
+	err = insist(d.life, func() error {
+		var err error
+		cl, what, err = c.lookUp(d, cl, trusted)
+		return err
+	}, func(err error) {
+		c.log.DebugContext(d.life, "claiming again", "error", err)
+	})
+	return cl, what, err
+}
+
+// lookUp creates the call's record, or reads what the one that is there says
+// of this push.
+func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate, error) {
+	ctx := voip.WithCallID(c.hard, d.envelope.CallID)
+	if trusted {
+		have, found, err := c.calls.read(ctx, mine.key)
+		if err != nil {
+			return mine, 0, err
+		}
+		if !found {
+			return c.takeOver(ctx, d, mine)
+		}
+		return c.judge(ctx, d, mine, &have)
+	}
+	have, err := c.calls.create(ctx, mine)
+	if err != nil || have == nil {
+		return mine, fresh, err
+	}
+	return c.judge(ctx, d, mine, have)
+}
+
+// judge reads an existing record.
+func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*claim, fate, error) {
+	r := &have.record
+	switch {
+	case r.Sequence != d.sequence:
+		c.recorder.Duplicate()
+		c.log.InfoContext(ctx, "a duplicate push of a call", "sequence", d.sequence, "claimed_by", r.Sequence)
+		return have, settled, nil
+	case r.Decided != nil:
+		return have, finish, nil
+	case r.Worker == mine.record.Worker && r.Deliveries == mine.record.Deliveries && r.Starts == 0:
+		return have, fresh, nil // our own write, whose ack was lost
+	default:
+		return c.takeOver(ctx, d, have)
+	}
+}
+
+// takeOver goes on with a push that was delivered before, unless its result is
+// stored, or a later delivery of it is another worker's.
+func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim, fate, error) {
+	stored, err := c.notifier.Stored(ctx, d.sequence)
+	switch {
+	case err != nil:
+		return cl, 0, err
+	case stored:
+		return cl, settled, nil
+	}
+	_, deliveries := d.current()
+	if cl.record.Deliveries > deliveries {
+		return cl, silent, nil
+	}
+	if !cl.record.Clean {
+		cl.record.Progress = cl.record.Progress.Interrupted()
+	}
+	cl.record.Deliveries, cl.record.Worker, cl.record.Clean = deliveries, c.cfg.Worker, false
+	return cl, again, c.calls.write(ctx, cl)
+}
+
+// run takes a claimed push through the pipeline and settles it.
+func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
+	t := &turn{
+		turns: c.turns, weight: 1, attempt: voip.WithCallID(c.hard, d.envelope.CallID),
+		check: func() error { return d.alive(c.cfg.AckWait) },
+	}
+	in := &Input{Envelope: d.envelope, Header: d.header, Stored: d.stored, Redrive: d.redrive}
+	if cl != nil {
+		in.Past = cl.record.Progress
+		if d.suspect() {
+			if cl.record.Starts >= c.cfg.MaxStarts {
+				c.settle(d, cl, &Verdict{Stage: voip.StageDeliver, Err: voip.ErrCrashLoop, Progress: in.Past})
+				return
+			}
+			c.alone(d, cl, t)
+		}
+	}
+	if redelivered {
+		c.log.InfoContext(d.life, "going on with a push that was delivered before",
+			"sequence", d.sequence, "deliveries", cl.record.Deliveries, "attempts", in.Past.Total, "starts", cl.record.Starts)
+	}
+	if err := t.Resume(d.call); err != nil && !errors.Is(err, voip.ErrCancelled) {
+		t.release()
+		c.giveBack(d, cl, in.Past, err)
+		return
+	}
+	v := c.handler.Handle(d.call, in, t)
+	t.release()
+	if errors.Is(v.Err, voip.ErrStopping) || errors.Is(v.Err, voip.ErrLeaseLost) || errors.Is(v.Err, errTaken) {
+		c.giveBack(d, cl, v.Progress, v.Err)
+		return
+	}
+	c.settle(d, cl, &v)
+}
+
+// alone makes a suspect's turn whole. Its record counts the times that it was
+// begun alone and not heard of again: raised before each, lowered when the
+// worker lives to see it wait.
+func (c *Consumer) alone(d *delivery, cl *claim, t *turn) {
+	t.weight = whole
+	ctx := voip.WithCallID(c.hard, d.envelope.CallID)
+	store := func() error {
+		err := insist(ctx, func() error { return c.calls.write(ctx, cl) }, func(err error) {
+			c.log.WarnContext(ctx, "cannot store the record of a suspect, trying again", "error", err)
+		})
+		if errors.Is(err, errTaken) {
+			d.forsake()
+			return voip.ErrLeaseLost
+		}
+		return err
+	}
+	t.began = func(context.Context) error {
+		cl.record.Starts++
+		return store()
+	}
+	t.paused = func(p voip.Progress) {
+		cl.record.Starts--
+		cl.record.Progress = p
+		if err := store(); err != nil {
+			c.log.DebugContext(ctx, "the record of a suspect is not stored", "error", err)
+		}
+	}
+}

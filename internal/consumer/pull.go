@@ -1,0 +1,224 @@
+package consumer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Figures of the pulling.
+const (
+	// maxAhead bounds what is asked for ahead of the pushes: enough to hide the
+	// round trip, few enough for a fleet to share a burst evenly.
+	maxAhead = 256
+	// minPull keeps a busy worker from asking for pushes one by one.
+	minPull       = 16
+	pullExpires   = 30 * time.Second
+	pullHeartbeat = 2 * time.Second
+	// silence is how long a pull may say nothing, neither push nor heartbeat,
+	// before it counts as lost.
+	silence    = 2*pullHeartbeat + pullHeartbeat/2
+	pullLook   = 250 * time.Millisecond
+	statusHdr  = "Status"
+	descHdr    = "Description"
+	pendingHdr = "Nats-Pending-Messages"
+)
+
+// Statuses of the server in a message without a body.
+const (
+	statusHeartbeat    = "100"
+	statusNoMessages   = "404"
+	statusTimeout      = "408"
+	statusConflict     = "409"
+	statusNoResponders = "503"
+)
+
+// errSilent: pulls are out, and nothing came back for too long.
+var errSilent = errors.New("the consumer answers neither with pushes nor with heartbeats")
+
+// puller asks the consumer for as many pushes as the worker has room for, and
+// never for more: a push that waits in a client's buffer is under no lease.
+// (nats.go's Consume fills such a buffer, and adds another at each reconnect.)
+//
+// Every generation of pulls has an inbox of its own. When pulls are lost, or
+// may be, a new generation begins; the server drops the old one's pulls because
+// nobody listens to them any more.
+type puller struct {
+	nc      *nats.Conn
+	subject string // $JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>
+	room    func() int
+	deliver func(*nats.Msg)
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	sub     *nats.Subscription
+	ahead   int       // asked for and not yet here
+	heard   time.Time // last word from the consumer
+	fault   error     // why nothing comes; nil while pulling works
+	stopped bool
+}
+
+type pullRequest struct {
+	Batch     int           `json:"batch"`
+	Expires   time.Duration `json:"expires"`
+	Heartbeat time.Duration `json:"idle_heartbeat"`
+}
+
+// refill asks for more when there is room for it.
+func (p *puller) refill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped || p.sub == nil || p.fault != nil {
+		return
+	}
+	n := min(p.room(), maxAhead) - p.ahead
+	if n <= 0 || p.ahead > 0 && n < minPull || p.ahead > maxAhead/2 {
+		return
+	}
+	p.request(n)
+}
+
+// request sends one pull. mu is held.
+func (p *puller) request(n int) {
+	body, err := json.Marshal(pullRequest{Batch: n, Expires: pullExpires, Heartbeat: pullHeartbeat})
+	if err == nil {
+		err = p.nc.PublishRequest(p.subject, p.sub.Subject, body)
+	}
+	if err != nil {
+		p.fault = fmt.Errorf("ask for pushes: %w", err)
+		return
+	}
+	if p.ahead == 0 {
+		p.heard = time.Now()
+	}
+	p.ahead += n
+}
+
+// renew begins a new generation of pulls.
+func (p *puller) renew() error {
+	inbox := p.nc.NewInbox()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return nil
+	}
+	p.retire()
+	// The callback knows its generation by the inbox, not by the subscription,
+	// which it may run before.
+	sub, err := p.nc.Subscribe(inbox, func(msg *nats.Msg) { p.receive(inbox, msg) })
+	if err != nil {
+		p.fault = fmt.Errorf("listen for pushes: %w", err)
+		return p.fault
+	}
+	p.sub, p.ahead, p.heard, p.fault = sub, 0, time.Now(), nil
+	if n := min(p.room(), maxAhead); n > 0 {
+		p.request(n)
+	}
+	return p.fault
+}
+
+// retire ends the present generation; what of it is on its way is still
+// delivered. mu is held.
+func (p *puller) retire() {
+	if p.sub == nil {
+		return
+	}
+	if err := p.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+		p.log.Debug("end a generation of pulls", "error", err) //nolint:sloglint // no push is concerned
+	}
+	p.sub = nil
+}
+
+func (p *puller) receive(inbox string, msg *nats.Msg) {
+	status := ""
+	if len(msg.Data) == 0 && msg.Header != nil {
+		status = msg.Header.Get(statusHdr)
+	}
+	p.mu.Lock()
+	if p.sub != nil && p.sub.Subject == inbox {
+		p.heard = time.Now()
+		p.account(status, msg.Header)
+	}
+	p.mu.Unlock()
+	if status == "" {
+		p.deliver(msg)
+	}
+	p.refill()
+}
+
+// account follows what of the pulls is still out. mu is held.
+func (p *puller) account(status string, h nats.Header) {
+	switch status {
+	case "":
+		p.ahead = max(0, p.ahead-1)
+	case statusHeartbeat:
+	case statusNoMessages, statusTimeout:
+		p.ahead = max(0, p.ahead-pendingOf(h))
+	case statusNoResponders:
+		p.ahead, p.fault = 0, errors.New("nobody answers for the consumer (503): it or its stream is gone, or has no leader")
+	case statusConflict:
+		p.ahead = max(0, p.ahead-pendingOf(h))
+		if description := h.Get(descHdr); !harmless(description) {
+			p.ahead, p.fault = 0, errors.New("the consumer ended a pull: "+description)
+		}
+	default:
+		p.log.Warn("a pull was answered with an unknown status", "status", status, "description", h.Get(descHdr)) //nolint:sloglint // no push is concerned
+	}
+}
+
+// harmless conflicts end one pull; others end the consumer, or move it.
+func harmless(description string) bool {
+	d := strings.ToLower(description)
+	return strings.Contains(d, "batch completed") || strings.Contains(d, "maxbytes") || strings.Contains(d, "maxwaiting")
+}
+
+func pendingOf(h nats.Header) int {
+	n, err := strconv.Atoi(h.Get(pendingHdr))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// state is why no pushes come; nil while they may.
+func (p *puller) state() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.fault != nil:
+		return p.fault
+	case p.sub == nil:
+		return errors.New("not pulling yet")
+	case p.ahead > 0 && time.Since(p.heard) > silence:
+		p.fault = errSilent
+		return p.fault
+	}
+	return nil
+}
+
+// stop ends the pulling. What the server had sent already is still delivered,
+// all of it before stop returns.
+func (p *puller) stop(ctx context.Context) {
+	p.mu.Lock()
+	p.stopped = true
+	sub := p.sub
+	p.retire()
+	p.mu.Unlock()
+	t := time.NewTicker(time.Millisecond)
+	defer t.Stop()
+	for sub != nil && sub.IsValid() && p.nc.IsConnected() {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+const mayHaveRung = "; an earlier attempt may have arrived all the same: it may have rung"
+
+// result is what became of the call, from how its run ended.
+func (c *Consumer) result(d *delivery, v *Verdict) voip.Result {
+	_, deliveries := d.current()
+	r := voip.Result{
+		CallID: d.envelope.CallID, Avatar: v.Avatar, Direction: v.Direction, VoipCallType: v.VoipCallType, ExpiresAt: v.ExpiresAt,
+		Push:   voip.PushRef{Stream: voip.StreamPush, Sequence: d.sequence, Deliveries: deliveries, ReceivedAt: d.stored.UTC()},
+		Worker: c.cfg.Worker, Redrives: d.redrive.Count,
+	}
+	r.SetProgress(v.Progress)
+	r.Decide(v.Err)
+	if v.Progress.Unknown && (r.Outcome == voip.Expired || r.Outcome == voip.Cancelled) {
+		r.Message += mayHaveRung
+	}
+	r.Complete(time.Now())
+	return r
+}
+
+// settle stores what must survive, and only then acks the push.
+func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) {
+	began := time.Now()
+	defer func() { c.recorder.Stage(stageSettle, time.Since(began)) }()
+	r := c.result(d, v)
+	if !r.DeadLettered {
+		c.publishResult(d, cl, &r)
+		return
+	}
+	dead := &decided{Stage: v.Stage, Result: r}
+	if cl == nil { // no callId: no record, and no result
+		c.publishDead(d, dead, nil)
+		return
+	}
+	cl.record.Decided, cl.record.Progress = dead, v.Progress
+	ctx := voip.WithCallID(c.hard, r.CallID)
+	err := insist(ctx, func() error {
+		if err := d.alive(c.cfg.AckWait); err != nil {
+			return errTaken
+		}
+		return c.calls.write(ctx, cl)
+	}, func(err error) {
+		c.log.WarnContext(ctx, "cannot store that a call is dead, trying again", "error", err)
+	})
+	if err != nil {
+		cl.record.Decided = nil
+		c.giveBack(d, cl, v.Progress, err)
+		return
+	}
+	c.settleDead(d, cl)
+}
+
+// settleDead publishes what was decided, be it by this worker or by one that
+// did not come to it.
+func (c *Consumer) settleDead(d *delivery, cl *claim) {
+	c.publishDead(d, cl.record.Decided, cl)
+}
+
+func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) {
+	r := &dead.Result
+	ctx := voip.WithCallID(c.hard, r.CallID)
+	stored, err := c.notifier.DeadLetter(ctx, c.may(d), &voip.DeadLetter{
+		Body: d.body, Header: d.header, Reason: r.Reason, Error: r.Message, Stage: dead.Stage, CallID: r.CallID,
+		Attempts: r.AttemptsTotal, FirstSeen: d.stored, FailedAt: r.CompletedAt, ExpiresAt: r.ExpiresAt, Worker: r.Worker,
+		OriginSubject: d.subject, OriginSequence: d.sequence, Redrives: r.Redrives,
+	})
+	if err != nil {
+		c.unstored(d, err)
+		return
+	}
+	if !stored {
+		c.recorder.DeadLetter(string(r.Reason))
+	}
+	if cl == nil {
+		c.recorder.PushWithoutID()
+		c.ack(d)
+		c.summary(ctx, r)
+		return
+	}
+	c.publishResult(d, cl, r)
+}
+
+func (c *Consumer) publishResult(d *delivery, cl *claim, r *voip.Result) {
+	ctx := voip.WithCallID(c.hard, r.CallID)
+	stored, err := c.notifier.Result(ctx, c.may(d), r, d.header.Get(voip.HeaderTraceparent))
+	if err != nil {
+		c.unstored(d, err)
+		return
+	}
+	if !stored {
+		c.recorder.Outcome(string(r.Outcome), string(r.Reason), time.Since(d.stored))
+		c.summary(ctx, r)
+	}
+	c.ack(d)
+}
+
+func (c *Consumer) may(d *delivery) func() error {
+	return func() error { return d.alive(c.cfg.AckWait) }
+}
+
+// unstored lets go of a push whose outcome could not be stored: never settled.
+// Its record, if any, says that it was begun, so that whoever gets it next asks
+// whether the result is there before it does anything else.
+func (c *Consumer) unstored(d *delivery, err error) {
+	if errors.Is(err, voip.ErrLeaseLost) {
+		c.log.WarnContext(d.life, "the lease was lost before the outcome was stored", "sequence", d.sequence)
+		return
+	}
+	c.log.WarnContext(d.life, "the outcome is not stored, the push is given back", "sequence", d.sequence, "error", err)
+	c.giveBackUnstarted(d)
+}
+
+func (c *Consumer) ack(d *delivery) {
+	if err := c.leases.say(d, msgAck); err != nil {
+		// It will be delivered again, found settled, and acked then.
+		c.log.DebugContext(d.life, "a settled push is not acked", "sequence", d.sequence, "error", err)
+	}
+}
+
+// giveBackUnstarted hands a push back as it came.
+func (c *Consumer) giveBackUnstarted(d *delivery) {
+	if err := c.leases.say(d, msgNak); err != nil {
+		c.log.DebugContext(d.life, "a push is left to its ack wait", "sequence", d.sequence, "error", err)
+	}
+}
+
+// giveBack hands a push back with what is known of its attempts, so that the
+// next worker goes on where this one stopped. Being interrupted is no failure.
+func (c *Consumer) giveBack(d *delivery, cl *claim, p voip.Progress, why error) {
+	if errors.Is(why, voip.ErrLeaseLost) || errors.Is(why, errTaken) {
+		c.log.WarnContext(d.life, "the push is another worker's now", "sequence", d.sequence)
+		d.forsake()
+		return
+	}
+	if cl != nil {
+		ctx, cancel := context.WithTimeout(voip.WithCallID(context.WithoutCancel(c.hard), d.envelope.CallID), giveBackTimeout)
+		defer cancel()
+		cl.record.Progress, cl.record.Starts, cl.record.Clean = p, 0, true
+		switch err := c.calls.write(ctx, cl); {
+		case errors.Is(err, errTaken):
+			d.forsake()
+			return
+		case err != nil:
+			c.log.WarnContext(ctx, "the attempts of a call are not stored", "attempts", p.Total, "error", err)
+		}
+	}
+	c.giveBackUnstarted(d)
+}
+
+const giveBackTimeout = time.Second
+
+// summary is the one line that a push leaves in the log.
+func (c *Consumer) summary(ctx context.Context, r *voip.Result) {
+	if !c.log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("outcome", string(r.Outcome)), slog.String("reason", string(r.Reason)),
+		slog.Int("attempts", r.AttemptsTotal), slog.Float64("latency_ms", r.LatencyMs),
+		slog.Uint64("sequence", r.Push.Sequence), slog.Uint64("deliveries", r.Push.Deliveries),
+	}
+	if r.Avatar != nil {
+		attrs = append(attrs, slog.String("avatar", string(r.Avatar.Status)))
+		if r.Avatar.Reason != "" {
+			attrs = append(attrs, slog.String("avatar_reason", string(r.Avatar.Reason)))
+		}
+	}
+	if r.Message != "" {
+		attrs = append(attrs, slog.String("message", r.Message))
+	}
+	c.log.LogAttrs(ctx, slog.LevelInfo, "push settled", attrs...)
+}

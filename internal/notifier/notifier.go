@@ -1,0 +1,111 @@
+// Package notifier publishes what became of a call: its result, and its dead
+// letter when it failed. Every publish carries a deterministic message id and
+// is repeated until the broker has stored it, so that an outcome is neither
+// lost nor stored twice, whatever happens to the connection in between.
+package notifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Repeats of a publish that was not stored.
+const (
+	repeatInitial = 50 * time.Millisecond
+	repeatMax     = 2 * time.Second
+)
+
+// Publisher is what of JetStream the notifier needs.
+type Publisher interface {
+	PublishMsgAsync(msg *nats.Msg, opts ...jetstream.PublishOpt) (jetstream.PubAckFuture, error)
+}
+
+// Notifier publishes results and dead letters. It is safe for concurrent use.
+// The may of its methods is asked before each publish: an error says that this
+// worker must no longer speak for the push (its lease is lost), and ends the
+// repeating.
+type Notifier struct {
+	js  Publisher
+	log *slog.Logger
+}
+
+// New returns a notifier that publishes through js.
+func New(js Publisher, log *slog.Logger) *Notifier { return &Notifier{js: js, log: log} }
+
+// store publishes until the message is stored. again says that it already was:
+// its id was known. The error is may's, or ctx's cause joined with why the last
+// publish failed. A message that is too large for the server is given to shrink
+// once (nil: there is nothing to leave out).
+func (n *Notifier) store(ctx context.Context, may func() error, msg *nats.Msg, shrink func(*nats.Msg) *nats.Msg) (again bool, err error) {
+	var wait *backoff.ExponentialBackOff
+	var last string
+	for {
+		if err := may(); err != nil {
+			return false, err
+		}
+		ack, err := n.publish(ctx, msg)
+		if err == nil {
+			if wait != nil {
+				n.log.InfoContext(ctx, "the outcome is stored after all", "subject", msg.Subject)
+			}
+			return ack.Duplicate, nil
+		}
+		if shrink != nil && tooLarge(err) {
+			msg, shrink = shrink(msg), nil
+			continue
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return false, fmt.Errorf("%s is not stored: %w (%w)", msg.Header.Get(jetstream.MsgIDHeader), cause, err)
+		}
+		if s := err.Error(); s != last {
+			last = s
+			n.log.WarnContext(ctx, "cannot store the outcome, trying again", "subject", msg.Subject, "error", err)
+		}
+		if wait == nil {
+			wait = newBackOff()
+		}
+		sleep(ctx, wait.NextBackOff())
+	}
+}
+
+func newBackOff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(repeatInitial),
+		backoff.WithMaxInterval(repeatMax), backoff.WithMaxElapsedTime(0))
+}
+
+// publish sends the message once and waits for the broker's ack. Each try is a
+// message of its own, for nats.go writes its reply subject into it.
+func (n *Notifier) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
+	future, err := n.js.PublishMsgAsync(&nats.Msg{Subject: msg.Subject, Header: msg.Header, Data: msg.Data})
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case ack := <-future.Ok():
+		return ack, nil
+	case err := <-future.Err():
+		return nil, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func tooLarge(err error) bool {
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
