@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/voip-push/worker/cmd/internal/cli"
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// watchFilter is what of the results is shown.
+type watchFilter struct {
+	outcome, reason, callID string
+	count                   int
+	asJSON                  bool
+}
+
+func newWatch() *cobra.Command {
+	var f watchFilter
+	c := &cobra.Command{
+		Use:     "watch",
+		Short:   "Print results as they arrive, until interrupted",
+		Example: "  voipctl watch --outcome failed\n  voipctl watch --json --count 1 --call-id c-1",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return watch(cmd, &f) },
+	}
+	c.Flags().StringVar(&f.outcome, "outcome", "", "only this outcome: reported, failed, expired or cancelled")
+	c.Flags().StringVar(&f.reason, "reason", "", "only this reason, such as INVALID_CALL")
+	c.Flags().StringVar(&f.callID, "call-id", "", "only this call")
+	c.Flags().IntVar(&f.count, "count", 0, "end after so many results (0: go on)")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "print each result's JSON on a line of its own")
+	return c
+}
+
+func (f *watchFilter) validate() error {
+	switch voip.Outcome(f.outcome) {
+	case "", voip.Reported, voip.Failed, voip.Expired, voip.Cancelled:
+	default:
+		return cli.Usage(fmt.Errorf("--outcome %q: want reported, failed, expired or cancelled", f.outcome))
+	}
+	if f.count < 0 {
+		return cli.Usage(fmt.Errorf("--count %d: want 0 or more", f.count))
+	}
+	return nil
+}
+
+func (f *watchFilter) matches(r *voip.Result) bool {
+	return (f.outcome == "" || f.outcome == string(r.Outcome)) && (f.reason == "" || f.reason == string(r.Reason)) &&
+		(f.callID == "" || f.callID == r.CallID)
+}
+
+func watch(cmd *cobra.Command, f *watchFilter) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	s, err := cli.Connect(name, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	messages := make(chan *nats.Msg, 1024)
+	if _, err := s.Conn.ChanSubscribe(voip.SubjectResult, messages); err != nil {
+		return fmt.Errorf("listen to %s: %w", voip.SubjectResult, err)
+	}
+	if err := s.Conn.FlushWithContext(cmd.Context()); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("listen to %s: %w", voip.SubjectResult, err)
+	}
+	if !f.asJSON {
+		cli.ResultHeader(cmd.OutOrStdout())
+	}
+	for seen := 0; f.count == 0 || seen < f.count; {
+		select {
+		case <-cmd.Context().Done():
+			return nil
+		case msg := <-messages:
+			if show(cmd, f, msg) {
+				seen++
+			}
+		}
+	}
+	return nil
+}
+
+// show prints a result that matches; what else passes on the subject (a
+// question whether a result is stored) does not.
+func show(cmd *cobra.Command, f *watchFilter, msg *nats.Msg) bool {
+	if msg.Header.Get(voip.HeaderRollup) != "" {
+		return false
+	}
+	r, err := voip.DecodeResult(msg.Data)
+	if err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "a message is skipped: "+err.Error())
+		return false
+	}
+	if !f.matches(&r) {
+		return false
+	}
+	if f.asJSON {
+		cmd.Println(string(msg.Data))
+	} else {
+		cli.ResultLine(cmd.OutOrStdout(), &r)
+	}
+	return true
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/internal/broker"
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// Figures of the start and the stop.
+const (
+	bindRetry   = 500 * time.Millisecond
+	bindTimeout = 10 * time.Second
+	beatEvery   = 5 * time.Second
+	stopTimeout = 5 * time.Second
+	pushes      = voip.StreamPush
+)
+
+// await waits until the broker is there with sound streams, and returns the
+// one behind the bucket of the calls. What is unsound ends the worker; what is
+// missing is waited for. It returns nothing when ctx ends first.
+func (w *worker) await(ctx context.Context) (jetstream.Stream, error) {
+	beat := w.health.Beat("start", beatEvery)
+	defer beat.Stop()
+	said := ""
+	for {
+		beat.Tick()
+		calls, err := w.bind(ctx)
+		if err == nil || ctx.Err() != nil {
+			return calls, nil
+		}
+		if _, unsound := errors.AsType[*broker.UnsoundError](err); unsound {
+			return nil, err
+		}
+		if s := err.Error(); s != said {
+			said = s
+			w.log.WarnContext(ctx, "waiting for the broker", "error", err)
+		}
+		t := time.NewTimer(bindRetry)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+		}
+	}
+}
+
+// bind looks at everything once.
+func (w *worker) bind(ctx context.Context) (jetstream.Stream, error) {
+	err := w.connected()
+	w.health.Set(condNATS, err)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, bindTimeout)
+	defer cancel()
+	err = w.verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := w.js.Stream(ctx, broker.CallsStream)
+	if err != nil {
+		return nil, fmt.Errorf("bind the bucket %s: %w", voip.BucketCalls, err)
+	}
+	return calls, nil
+}
+
+// verify sees to it that the streams and the consumer are there and sound: it
+// provisions them when it may, and names what is missing when it may not.
+func (w *worker) verify(ctx context.Context) error {
+	drift, err := w.align(ctx)
+	w.health.Set(condStreams, err)
+	if err != nil {
+		return err
+	}
+	for _, d := range drift {
+		w.log.WarnContext(ctx, "the broker differs from the settings", "drift", d.String())
+	}
+	return nil
+}
+
+func (w *worker) align(ctx context.Context) ([]broker.Drift, error) {
+	cfg := w.cfg.broker()
+	if !w.cfg.provision() {
+		return inspect(ctx, w.js, &cfg)
+	}
+	changed, err := broker.Provision(ctx, w.js, &cfg)
+	for _, d := range changed {
+		w.log.InfoContext(ctx, "provisioned", "change", change(d))
+	}
+	return nil, err
+}
+
+// inspect refuses what is unsound and names what is missing, and returns what
+// else differs.
+func inspect(ctx context.Context, js jetstream.JetStream, cfg *broker.Config) (warnings []broker.Drift, err error) {
+	drift, err := broker.Inspect(ctx, js, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := broker.UnsoundOf(drift); err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, d := range drift {
+		if d.Severity == broker.Missing {
+			missing = append(missing, d.Object)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("missing: %s; run `worker provision`, or set NATS_PROVISION=true", strings.Join(missing, ", "))
+	}
+	return drift, nil
+}

@@ -1,0 +1,13 @@
+//go:build !production
+
+package main
+
+import (
+	"github.com/voip-push/worker/internal/callkit"
+	"github.com/voip-push/worker/internal/report"
+)
+
+// hasCallKit says whether this build holds the model of Call Kit.
+const hasCallKit = true
+
+func inProcess() report.Transport { return callkit.New(callkit.Options{}) }

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/voip-push/worker/cmd/internal/settings"
+	"github.com/voip-push/worker/internal/avatar"
+	"github.com/voip-push/worker/internal/broker"
+	"github.com/voip-push/worker/internal/consumer"
+	"github.com/voip-push/worker/internal/report"
+	"github.com/voip-push/worker/internal/voip"
+)
+
+//go:generate go test . -run TestConfigurationPage -update
+
+// config is every setting of a worker, by group. The names of the groups and
+// of their fields spell the variables: NATS.TLSCaFile is NATS_TLS_CA_FILE.
+type config struct {
+	NATS     settings.NATS
+	Consumer consumerGroup
+	Call     callGroup
+	Avatar   avatarGroup
+	Report   reportGroup
+	Connect  connectGroup
+	HTTP     httpGroup
+	Log      settings.Log
+}
+
+type consumerGroup struct {
+	MaxInFlight  int           `split_words:"true" default:"1024" min:"1" max:"65536" desc:"Calls that one worker holds, those that wait for a retry included."`
+	AckWait      time.Duration `split_words:"true" default:"5s" min:"1s" max:"5m" desc:"How long after a worker's death its calls are delivered again. Calls that a worker holds are marked every third of it."`
+	MaxStarts    int           `split_words:"true" default:"3" min:"1" max:"100" desc:"How often a push is begun alone, its worker dying each time, before it is a CRASH_LOOP."`
+	DrainTimeout time.Duration `split_words:"true" default:"20s" min:"1s" max:"10m" desc:"How long a stopping worker finishes what it has started."`
+}
+
+type callGroup struct {
+	TTL             time.Duration `split_words:"true" default:"60s" min:"1s" max:"300s" desc:"The life of a call whose push does not say ttlSeconds, from the broker's timestamp of the push on."`
+	Claim           string        `split_words:"true" default:"always" oneof:"always,msgid" desc:"How duplicates are told: always claims each call in the bucket VOIP_CALLS; msgid trusts the broker's duplicate window for pushes whose Nats-Msg-Id is their callId (faster; for fleets whose every gateway sets it)."`
+	DefaultUserName string        `split_words:"true" default:"Unknown" desc:"Shown for a push without a userName. Set empty, such a push is INVALID_ATTRIBUTE."`
+	AbilityName     string        `split_words:"true" default:"EntryAbility" desc:"The ability that is loaded on answer, for a push that does not say abilityName."`
+}
+
+type avatarGroup struct {
+	Policy         string        `split_words:"true" default:"fit" oneof:"fit,strict" desc:"fit: what decodes within the guards is rendered, a bad avatar is replaced by the default picture. strict: a bad one, or a source over AVATAR_MAX_BYTES, fails the call."`
+	MaxBytes       settings.Size `split_words:"true" default:"100KiB" min:"1" desc:"Size of a source from which on it is over the limit."`
+	MaxSourceBytes settings.Size `split_words:"true" default:"5MiB" min:"1" max:"64MiB" desc:"What of a source is read at most."`
+	Timeout        time.Duration `split_words:"true" default:"1s" min:"10ms" max:"30s" desc:"Everything about an avatar together."`
+	Density        float64       `split_words:"true" default:"3.5" min:"0.5" max:"4" desc:"Pixels per vp for a push that does not say density; the picture is 32vp square."`
+	ResourceDir    string        `split_words:"true" desc:"Folder of the resource:NAME avatars."`
+	Default        string        `split_words:"true" desc:"The default picture, as resource:NAME; without it a built-in one."`
+	AllowedHosts   []string      `split_words:"true" desc:"Hosts that avatars may come from, exactly or by suffix (.example.com); empty: any public host."`
+	AllowPrivate   bool          `split_words:"true" default:"false" desc:"Allow private addresses, address literals and any port."`
+	AllowHTTP      bool          `split_words:"true" default:"false" desc:"Allow http:// beside https://."`
+	CacheBytes     settings.Size `split_words:"true" default:"64MiB" desc:"Memory for rendered avatars."`
+	CacheTTL       time.Duration `split_words:"true" default:"10m" min:"1s" max:"24h" desc:"How long a rendered avatar is fresh when its server does not say."`
+}
+
+type reportGroup struct {
+	Transport      string        `split_words:"true" oneof:",callkit,nats,http" desc:"How Call Kit's side is reached: callkit (a model of it in this process, for development), nats or http. Unset: callkit with the embedded broker; with any other it must be given."`
+	Subject        string        `split_words:"true" default:"voip.callkit.report" desc:"Subject of the requests, with nats."`
+	URL            string        `split_words:"true" desc:"Where requests are posted, with http."`
+	TokenFile      string        `split_words:"true" desc:"File with the bearer token, with http; read again when it changes."`
+	CaFile         string        `split_words:"true" desc:"File with the authorities that the bridge's certificate is checked against, with http; without it the system's."`
+	Timeout        time.Duration `split_words:"true" default:"3s" min:"10ms" max:"60s" desc:"One attempt."`
+	Concurrency    int           `split_words:"true" default:"256" min:"1" max:"65536" desc:"Attempts under way at once."`
+	MaxAttempts    int           `split_words:"true" default:"5" min:"1" max:"100" desc:"Answers after which a call that the device has no room for is given up."`
+	BackoffInitial time.Duration `split_words:"true" default:"250ms" min:"1ms" max:"1m" desc:"Wait before the first retry; it grows from there, with jitter."`
+	BackoffMax     time.Duration `split_words:"true" default:"5s" min:"1ms" max:"5m" desc:"Longest wait between two attempts."`
+}
+
+type connectGroup struct {
+	Subject string `split_words:"true" desc:"Subject of the connection step, which is asked before a call is reported; empty: there is none."`
+}
+
+type httpGroup struct {
+	Addr string `split_words:"true" default:"127.0.0.1:8080" desc:"Where /livez, /readyz and /metrics are served; port 0: any free one, named in the log."`
+}
+
+// loadConfig reads and checks the environment. Its error joins every fault;
+// the settings that come with it are those that could be read.
+func loadConfig() (*config, []string, error) {
+	var c config
+	warnings, err := settings.Load(&c)
+	if err != nil {
+		// What could not be read is at zero: the faults that follow from that
+		// would only hide those that were made.
+		return &c, warnings, err
+	}
+	c.fill()
+	return &c, append(warnings, c.advice()...), c.validate()
+}
+
+// fill sets what depends on other settings.
+func (c *config) fill() {
+	if c.NATS.URL != broker.Embedded {
+		if c.NATS.Provision == "" {
+			c.NATS.Provision = "false"
+		}
+		return
+	}
+	if c.NATS.Provision == "" {
+		c.NATS.Provision = "true"
+	}
+	if c.Report.Transport == "" {
+		c.Report.Transport = transportCallKit
+	}
+}
+
+// The values of REPORT_TRANSPORT.
+const (
+	transportCallKit = "callkit"
+	transportNATS    = "nats"
+	transportHTTP    = "http"
+)
+
+// validate finds what no single setting can say.
+func (c *config) validate() error {
+	b := c.broker()
+	errs := []error{b.Validate(), c.validateReport()}
+	if _, _, err := net.SplitHostPort(c.HTTP.Addr); err != nil {
+		errs = append(errs, fmt.Errorf("HTTP_ADDR: %q is not legal, want host:port or :port", c.HTTP.Addr))
+	}
+	if c.NATS.URL == broker.Embedded && !broker.HasEmbedded {
+		errs = append(errs, errors.New("NATS_URL: this build has no embedded broker, want a comma-separated list of nats://host:port"))
+	}
+	if c.Avatar.MaxSourceBytes < c.Avatar.MaxBytes {
+		errs = append(errs, fmt.Errorf("AVATAR_MAX_SOURCE_BYTES: %s is less than AVATAR_MAX_BYTES (%s)", c.Avatar.MaxSourceBytes, c.Avatar.MaxBytes))
+	}
+	// The stage itself knows what else of its group is legal.
+	if _, err := avatar.New(c.avatar(), nil); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *config) validateReport() error {
+	var errs []error
+	switch r := &c.Report; r.Transport {
+	case "":
+		errs = append(errs, errors.New("REPORT_TRANSPORT: it must be given with a broker that is not embedded, want nats or http (or callkit, a model of it for development)"))
+	case transportCallKit:
+		if !hasCallKit {
+			errs = append(errs, errors.New("REPORT_TRANSPORT: this build has no Call Kit in process, want nats or http"))
+		}
+	case transportHTTP:
+		if u, err := url.Parse(r.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			errs = append(errs, errors.New("REPORT_URL: want http://… or https://… with REPORT_TRANSPORT=http"))
+		}
+		for _, f := range []struct{ name, path string }{{"REPORT_TOKEN_FILE", r.TokenFile}, {"REPORT_CA_FILE", r.CaFile}} {
+			if f.path == "" {
+				continue
+			}
+			if _, err := os.ReadFile(f.path); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", f.name, err))
+			}
+		}
+	}
+	if c.Report.BackoffMax < c.Report.BackoffInitial {
+		errs = append(errs, fmt.Errorf("REPORT_BACKOFF_MAX: %s is less than REPORT_BACKOFF_INITIAL (%s)", c.Report.BackoffMax, c.Report.BackoffInitial))
+	}
+	return errors.Join(errs...)
+}
+
+// advice is what is legal and likely not meant.
+func (c *config) advice() []string {
+	var a []string
+	if c.Report.Transport == transportCallKit && c.NATS.URL != broker.Embedded {
+		a = append(a, "REPORT_TRANSPORT=callkit with a real broker: calls are reported to a model in this process, and no device rings")
+	}
+	if c.NATS.MaxAckPending < c.Consumer.MaxInFlight {
+		a = append(a, "NATS_MAX_ACK_PENDING is less than CONSUMER_MAX_IN_FLIGHT: one worker alone can fill it")
+	}
+	return a
+}
+
+func (c *config) broker() broker.Config {
+	b := c.NATS.Broker()
+	b.AckWait = c.Consumer.AckWait
+	return b
+}
+
+func (c *config) provision() bool { return c.NATS.Provision == "true" }
+
+func (c *config) avatar() avatar.Config {
+	return avatar.Config{
+		Policy: avatar.Policy(c.Avatar.Policy), MaxBytes: int64(c.Avatar.MaxBytes), MaxSourceBytes: int64(c.Avatar.MaxSourceBytes),
+		Timeout: c.Avatar.Timeout, ResourceDir: c.Avatar.ResourceDir, Default: c.Avatar.Default,
+		AllowedHosts: c.Avatar.AllowedHosts, AllowPrivate: c.Avatar.AllowPrivate, AllowHTTP: c.Avatar.AllowHTTP,
+	}
+}
+
+func (c *config) report() report.Config {
+	return report.Config{
+		Timeout: c.Report.Timeout, Concurrency: c.Report.Concurrency, MaxAttempts: c.Report.MaxAttempts,
+		BackoffInitial: c.Report.BackoffInitial, BackoffMax: c.Report.BackoffMax,
+	}
+}
+
+func (c *config) consumer(worker string) consumer.Config {
+	return consumer.Config{
+		MaxInFlight: c.Consumer.MaxInFlight, AckWait: c.Consumer.AckWait, MaxStarts: c.Consumer.MaxStarts,
+		DrainTimeout: c.Consumer.DrainTimeout, Claim: consumer.ClaimMode(c.Call.Claim), Worker: worker,
+	}
+}
+
+func (c *config) defaults() voip.Defaults {
+	return voip.Defaults{
+		UserName: c.Call.DefaultUserName, AbilityName: c.Call.AbilityName, Density: c.Avatar.Density, TTL: c.Call.TTL,
+	}
+}
+
+func healthAddr() (string, error) {
+	var c struct{ HTTP httpGroup }
+	_, err := settings.Load(&c)
+	return c.HTTP.Addr, err
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/voip-push/worker/cmd/internal/settings"
+	"github.com/voip-push/worker/internal/broker"
+)
+
+const verbTimeout = 30 * time.Second
+
+func newProvision() *cobra.Command {
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "provision",
+		Short: "Create or update the streams, the consumer and the bucket",
+		Long: `Create or update the streams, the consumer and the bucket, and print what changed.
+It can be run again at any time. What is there beside the project's own settings
+(placement, say) is left alone.`,
+		Example: "  worker provision --dry-run",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadBroker()
+			if err != nil {
+				return err
+			}
+			return withBroker(cmd.Context(), cfg, func(ctx context.Context, js jetstream.JetStream) error {
+				return provision(ctx, cmd, js, cfg, dryRun)
+			})
+		},
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "print what differs, and change nothing")
+	return c
+}
+
+func provision(ctx context.Context, cmd *cobra.Command, js jetstream.JetStream, b *broker.Config, dryRun bool) error {
+	if dryRun {
+		drift, err := broker.Inspect(ctx, js, b)
+		if err != nil {
+			return err
+		}
+		for _, d := range drift {
+			cmd.Println(d.String())
+		}
+		if len(drift) == 0 {
+			cmd.Println("nothing differs")
+		}
+		return nil
+	}
+	changed, err := broker.Provision(ctx, js, b)
+	for _, d := range changed {
+		cmd.Println(change(d))
+	}
+	if err == nil && len(changed) == 0 {
+		cmd.Println("nothing to change")
+	}
+	return err
+}
+
+// change says what was done about a difference.
+func change(d broker.Drift) string {
+	switch {
+	case d.Severity == broker.Missing:
+		return "created " + d.Object
+	case d.Fixed:
+		return "left: " + d.String() + " (the broker cannot change it)"
+	default:
+		return fmt.Sprintf("updated %s: %s was %s, is %s", d.Object, d.Field, d.Have, d.Want)
+	}
+}
+
+// loadBroker reads the settings that the streams depend on, and no others: a
+// job that provisions needs to know nothing of avatars and reports.
+func loadBroker() (*broker.Config, error) {
+	var c struct {
+		NATS     settings.NATS
+		Consumer consumerGroup
+	}
+	_, err := settings.Load(&c)
+	b := (&config{NATS: c.NATS, Consumer: c.Consumer}).broker()
+	if err := errors.Join(err, b.Validate()); err != nil {
+		return nil, err
+	}
+	return &b, nil
+}
+
+// withBroker connects for one verb, and says at once when nobody is there. An
+// embedded broker is the running worker's, or is started for the verb.
+func withBroker(ctx context.Context, b *broker.Config, do func(context.Context, jetstream.JetStream) error) error {
+	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
+	defer cancel()
+	opts := broker.Options{Name: "voip-worker verb", InboxPrefix: inboxPrefix, Log: slog.New(slog.DiscardHandler)}
+	nc, err := broker.Connect(b, opts)
+	if err != nil && b.IsEmbedded() {
+		server, startErr := broker.StartEmbedded(b, opts.Log)
+		if startErr != nil {
+			return startErr
+		}
+		defer server.Stop()
+		nc, err = broker.Connect(b, server.Options(opts))
+	}
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := broker.JetStream(nc)
+	if err != nil {
+		return err
+	}
+	return do(ctx, js)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/voip-push/worker/internal/avatar"
+	"github.com/voip-push/worker/internal/broker"
+	"github.com/voip-push/worker/internal/consumer"
+	"github.com/voip-push/worker/internal/notifier"
+	"github.com/voip-push/worker/internal/report"
+	"github.com/voip-push/worker/internal/telemetry"
+)
+
+func newRun() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Consume pushes until SIGTERM or SIGINT (the default)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, warnings, err := loadConfig()
+			if err != nil {
+				return err
+			}
+			log := cfg.Log.Logger(cmd.ErrOrStderr())
+			for _, w := range warnings {
+				log.WarnContext(cmd.Context(), "settings", "warning", w)
+			}
+			w := &worker{cfg: cfg, log: log}
+			return w.run(cmd.Context())
+		},
+	}
+}
+
+// worker is one worker and all that it starts. The fields above the line are
+// given, those below are filled in by run.
+type worker struct {
+	cfg       *config
+	log       *slog.Logger
+	transport report.Transport        // nil: the one that REPORT_TRANSPORT names
+	up        func(started *worker)   // told once the broker is reached and the streams are bound; may be nil
+	stops     []func(context.Context) // in the order of starting
+	id        string
+	health    *telemetry.Health
+	metrics   *telemetry.Metrics
+	embedded  *broker.Server
+	nc        *nats.Conn
+	js        jetstream.JetStream
+}
+
+// inboxPrefix is what replies to a worker come to; permissions are given on it.
+const inboxPrefix = "_INBOX.voip-worker"
+
+// Conditions of readiness.
+const (
+	condNATS    = "nats"
+	condStreams = "streams"
+	condPulling = "pulling"
+)
+
+// run runs the worker until ctx ends, and stops all that it started, last
+// first. What is wrong with this machine or its settings is found before the
+// broker is looked for.
+func (w *worker) run(ctx context.Context) error {
+	defer w.stop(context.WithoutCancel(ctx))
+	w.id = instance()
+	w.health = telemetry.NewHealth(condNATS, condStreams, condPulling)
+	w.metrics = telemetry.NewMetrics(labels())
+	server := telemetry.NewServer(w.cfg.HTTP.Addr, w.health, w.metrics, w.log)
+	if err := server.Start(ctx); err != nil {
+		return err
+	}
+	w.onStop("probes", server.Shutdown)
+	pictures, err := avatar.New(w.cfg.avatar(), w.log)
+	if err != nil {
+		return err
+	}
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	stage, err := w.reportStage()
+	if err != nil {
+		return err
+	}
+	calls, err := w.await(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	handler := &consumer.Handler{Defaults: w.cfg.defaults(), Avatars: pictures, Reporter: stage, Recorder: w.metrics, Log: w.log}
+	if w.up != nil {
+		w.up(w)
+	}
+	return w.consume(ctx, calls, handler)
+}
+
+func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *consumer.Handler) error {
+	cfg := w.cfg.consumer(w.id)
+	swept, looked := w.health.Beat("leases", cfg.AckWait/2), w.health.Beat("pulling", beatEvery)
+	defer swept.Stop()
+	defer looked.Stop()
+	c := consumer.New(cfg, consumer.Parts{
+		Conn: w.nc, JS: w.js, Calls: calls, Handler: handler, Notifier: notifier.New(w.js, w.log), Recorder: w.metrics, Log: w.log,
+		Hooks: consumer.Hooks{
+			Verify: w.verify,
+			State:  func(err error) { w.health.Set(condPulling, err) },
+			Swept:  swept.Tick,
+			Looked: func() { looked.Tick(); w.health.Set(condNATS, w.connected()) },
+		},
+	})
+	version, commit, _ := telemetry.Build()
+	w.log.InfoContext(ctx, "consuming", "worker", w.id, "transport", w.cfg.Report.Transport, "claim", w.cfg.Call.Claim,
+		"version", version, "commit", commit)
+	if err := c.Run(ctx); err != nil {
+		return fmt.Errorf("consume %s: %w", pushes, err)
+	}
+	w.log.InfoContext(ctx, "stopped", "cause", context.Cause(ctx))
+	return nil
+}
+
+// connect opens the connection, to the embedded broker or to one that may not
+// be there yet.
+func (w *worker) connect(ctx context.Context) error {
+	cfg := w.cfg.broker()
+	opts := broker.Options{Name: "voip-worker " + w.id, InboxPrefix: inboxPrefix, Wait: true, Log: w.log}
+	if cfg.IsEmbedded() {
+		server, err := broker.StartEmbedded(&cfg, w.log)
+		if err != nil {
+			return err
+		}
+		w.embedded = server
+		w.onStop("embedded broker", func(context.Context) error { server.Stop(); return nil })
+		w.log.InfoContext(ctx, "embedded broker", "url", server.URL(), "dir", cfg.EmbeddedDir)
+		opts = server.Options(opts)
+	}
+	nc, err := broker.Connect(&cfg, opts)
+	if err != nil {
+		return err
+	}
+	w.onStop("connection", func(context.Context) error { nc.Close(); return nil })
+	w.nc = nc
+	w.js, err = broker.JetStream(nc)
+	return err
+}
+
+func (w *worker) connected() error {
+	if w.nc.IsConnected() {
+		return nil
+	}
+	return errors.New("not connected to " + broker.RedactURLs(w.cfg.NATS.URL))
+}
+
+func (w *worker) onStop(name string, stop func(context.Context) error) {
+	w.stops = append(w.stops, func(ctx context.Context) {
+		if err := stop(ctx); err != nil {
+			w.log.WarnContext(ctx, "cannot stop a part", "part", name, "error", err)
+		}
+	})
+}
+
+// stop ends the parts in the reverse order of their start.
+func (w *worker) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	for i := len(w.stops) - 1; i >= 0; i-- {
+		w.stops[i](ctx)
+	}
+}
+
+// instance names this worker: its host, and something that no other process
+// has.
+func instance() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + strings.ToLower(rand.Text()[:8])
+}
