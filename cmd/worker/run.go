@@ -91,11 +91,15 @@ func (w *worker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	connector, err := w.connector()
+	if err != nil {
+		return err
+	}
 	calls, err := w.await(ctx)
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	handler := &consumer.Handler{Defaults: w.cfg.defaults(), Avatars: pictures, Reporter: stage, Recorder: w.metrics, Log: w.log}
+	handler := &consumer.Handler{Defaults: w.cfg.defaults(), Avatars: pictures, Connector: connector, Reporter: stage, Recorder: w.metrics, Log: w.log}
 	if w.up != nil {
 		w.up(w)
 	}

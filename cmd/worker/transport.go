@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
+	"github.com/voip-push/worker/internal/consumer"
 	"github.com/voip-push/worker/internal/report"
 )
 
@@ -22,11 +24,32 @@ func (w *worker) reportStage() (*report.Stage, error) {
 	return stage, nil
 }
 
+// newTransport is the way to Call Kit's side that REPORT_TRANSPORT names.
 func (w *worker) newTransport() (report.Transport, error) {
-	switch w.cfg.Report.Transport {
+	r := &w.cfg.Report
+	switch r.Transport {
 	case transportNATS:
-		return report.NewNATS(w.nc, w.cfg.Report.Subject), nil
+		return report.NewNATS(w.nc, r.Subject), nil
+	case transportHTTP:
+		t, err := report.NewHTTP(report.HTTPConfig{URL: r.URL, TokenFile: r.TokenFile, CAFile: r.CaFile, Concurrency: r.Concurrency}, w.log)
+		if err != nil {
+			return nil, err
+		}
+		w.onStop("bridge connections", func(context.Context) error { t.Close(); return nil })
+		return t, nil
 	default:
 		return inProcess(), nil
 	}
+}
+
+// connector is the connection step; nil when there is none.
+func (w *worker) connector() (consumer.Connector, error) {
+	if w.cfg.Connect.Subject == "" {
+		return nil, nil
+	}
+	c, err := report.NewConnector(w.cfg.report(), w.nc, w.cfg.Connect.Subject, w.log)
+	if err != nil {
+		return nil, fmt.Errorf("set up the connection step: %w", err)
+	}
+	return c, nil
 }

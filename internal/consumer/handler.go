@@ -25,6 +25,13 @@ type Reporter interface {
 	Report(ctx context.Context, req voip.Request, past voip.Progress, turn voip.Turn) (voip.Progress, error)
 }
 
+// Connector is the connection step: a call is connected first, and reported
+// only when that succeeded.
+type Connector interface {
+	// Connect asks until the answer is yes, or known to be no.
+	Connect(ctx context.Context, push *voip.Push, redrives int, expires time.Time) error
+}
+
 // StageRecorder is told what the stages took and made.
 type StageRecorder interface {
 	Stage(name string, took time.Duration)
@@ -33,26 +40,28 @@ type StageRecorder interface {
 
 // Names of the stages in voip_stage_duration_seconds.
 const (
-	stageClaim  = "claim"
-	stageDecode = "decode"
-	stageAvatar = "avatar"
-	stageReport = "report"
-	stageSettle = "settle"
+	stageClaim   = "claim"
+	stageDecode  = "decode"
+	stageAvatar  = "avatar"
+	stageConnect = "connect"
+	stageReport  = "report"
+	stageSettle  = "settle"
 )
 
 // Stages are the values of the stage label, in a push's order.
 func Stages() []string {
-	return []string{stageClaim, stageDecode, stageAvatar, stageReport, stageSettle}
+	return []string{stageClaim, stageDecode, stageAvatar, stageConnect, stageReport, stageSettle}
 }
 
-// Handler is the pipeline that a claimed push runs through: decode, avatar,
-// report. It holds no state of a call and speaks to no broker.
+// Handler is the pipeline that a claimed push runs through: decode, avatar and
+// connection step, report. It holds no state of a call and speaks to no broker.
 type Handler struct {
-	Defaults voip.Defaults
-	Avatars  Avatars
-	Reporter Reporter
-	Recorder StageRecorder
-	Log      *slog.Logger
+	Defaults  voip.Defaults
+	Avatars   Avatars
+	Connector Connector // nil: there is no connection step
+	Reporter  Reporter
+	Recorder  StageRecorder
+	Log       *slog.Logger
 }
 
 // Input is a claimed push.
@@ -104,25 +113,51 @@ func (h *Handler) Handle(ctx context.Context, in *Input, turn voip.Turn) (v Verd
 
 var errPanic = errors.New("a defect of the worker: handling the push panicked")
 
-// run is what follows the decoding: the picture, then the attempts.
+// run is what follows the decoding: the picture and the connection side by
+// side, then the attempts.
 func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Push, turn voip.Turn) error {
 	v.Stage = voip.StageReport
 	if err := ended(ctx, &in.Past); err != nil {
 		return err
 	}
-	picture, err := h.picture(ctx, v, push)
-	// What ended the call meanwhile comes before what the avatar says.
-	if end := ended(ctx, &in.Past); end != nil {
-		return end
-	}
-	if err != nil {
-		v.Stage = voip.StageAvatar
+	connected := h.connect(ctx, in, push, *v.ExpiresAt)
+	picture, avatarErr := h.picture(ctx, v, push)
+	connectErr := <-connected
+	// What ended the call meanwhile comes before what the stages say of it.
+	if err := ended(ctx, &in.Past); err != nil {
 		return err
 	}
+	if avatarErr != nil {
+		v.Stage = voip.StageAvatar
+		return avatarErr
+	}
+	if connectErr != nil {
+		v.Stage = voip.StageConnect
+		return connectErr
+	}
+	in.Past.Connected = h.Connector != nil
 	began := time.Now()
+	var err error
 	v.Progress, err = h.Reporter.Report(ctx, request(in, push, picture, *v.ExpiresAt), in.Past, turn)
 	h.Recorder.Stage(stageReport, time.Since(began))
 	return err
+}
+
+// connect begins the connection step, when there is one and the call was not
+// connected by an earlier delivery. The channel gives its end.
+func (h *Handler) connect(ctx context.Context, in *Input, push *voip.Push, expires time.Time) <-chan error {
+	end := make(chan error, 1)
+	if h.Connector == nil || in.Past.Connected {
+		end <- nil
+		return end
+	}
+	go func() {
+		began := time.Now()
+		err := h.Connector.Connect(ctx, push, in.Redrive.Count, expires)
+		h.Recorder.Stage(stageConnect, time.Since(began))
+		end <- err
+	}()
+	return end
 }
 
 func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (voip.UserProfile, error) {

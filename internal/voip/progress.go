@@ -29,6 +29,8 @@ type Progress struct {
 	Unknown bool `json:"unknown,omitempty"`
 	// Inferred says that success is known from a duplicate answer.
 	Inferred bool `json:"inferred,omitempty"`
+	// Connected says that the connection step said yes: it is not asked again.
+	Connected bool `json:"connected,omitempty"`
 	// Few and Twice count the answers that those kinds of retry are limited by.
 	Few   int `json:"few,omitempty"`
 	Twice int `json:"twice,omitempty"`
@@ -46,7 +48,8 @@ func (p *Progress) Add(a Attempt) {
 	if len(kept) >= keptFirst+keptLast {
 		kept = slices.Delete(kept, keptFirst, keptFirst+1)
 	}
-	p.Attempts = append(kept, a)
+	kept = append(kept, a)
+	p.Attempts = kept
 }
 
 // LastReason is the reason of the last attempt; empty when there was none.
@@ -55,6 +58,15 @@ func (p *Progress) LastReason() Reason {
 		return ""
 	}
 	return p.Attempts[len(p.Attempts)-1].Reason
+}
+
+// Overdue is why a call is over once its deadline has passed: it expired when
+// no attempt is known of, else it failed as its last attempt did.
+func (p *Progress) Overdue() error {
+	if p.Total == 0 {
+		return ErrExpired
+	}
+	return &ReportError{Reason: p.LastReason(), Answer: p.LastAnswer, Detail: "the last attempt before the deadline"}
 }
 
 // Interrupted is the progress of a push that was begun by a worker that died:

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/voip-push/worker/cmd/internal/cli"
+	"github.com/voip-push/worker/internal/broker"
+	"github.com/voip-push/worker/internal/voip"
+)
+
+const publishTimeout = 5 * time.Second
+
+// sendFlags are the flags of send that are no field of a push.
+type sendFlags struct {
+	callID, form, data, file, expiresAt string
+	count                               int
+	noMsgID, wait, asJSON               bool
+	timeout                             time.Duration
+}
+
+func newSend() *cobra.Command {
+	var f sendFlags
+	var fields fieldFlags
+	c := &cobra.Command{
+		Use:   "send",
+		Short: "Send one or more pushes",
+		Long: `Send one or more pushes: one from the flags, or one for each line of --file, which
+is sent as it stands. Without --call-id a new callId is made up. Nats-Msg-Id is set
+to the callId, as gateways should.`,
+		Example: `  publisher send --user-name "Li Lei" --scene video --wait
+  publisher send --call-id c-1 --form payload --avatar https://example.com/a.jpg
+  echo '{"callId":"c-2","data":{"userName":"Li Lei"}}' | publisher send --file - --wait`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&f.callID, "call-id", "", "callId; with --count, -1, -2, … are appended")
+	c.Flags().IntVar(&f.count, "count", 1, "how many pushes to send")
+	c.Flags().StringVar(&f.form, "form", string(voip.FormObject), "form of the push: payload (a PushPayload verbatim), string or object")
+	c.Flags().StringVar(&f.data, "data", "", "opaque text as the push's data, instead of fields")
+	c.Flags().StringVar(&f.file, "file", "", "file with a push's JSON on each line, - for standard input")
+	c.Flags().StringVar(&f.expiresAt, "expires-at", "", "header Voip-Expires-At: a time as in RFC 3339, or a duration from now such as 10s")
+	c.Flags().BoolVar(&f.noMsgID, "no-msg-id", false, "leave Nats-Msg-Id out")
+	c.Flags().BoolVar(&f.wait, "wait", false, "wait for the results and print them; exit 1 when one was not reported")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "with --wait, print each result's JSON on a line of its own")
+	c.Flags().DurationVar(&f.timeout, "timeout", 90*time.Second, "with --wait, how long to wait for all results")
+	fields.register(c.Flags())
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return send(cmd, &f, &fields) }
+	return c
+}
+
+func send(cmd *cobra.Command, f *sendFlags, fields *fieldFlags) error {
+	pushes, err := f.pushes(cmd, fields)
+	if err != nil {
+		return err
+	}
+	s, err := cli.Connect(name, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	js, err := broker.JetStream(s.Conn)
+	if err != nil {
+		return err
+	}
+	if !f.wait {
+		_, err := publish(cmd, js, pushes)
+		return err
+	}
+	w, err := listen(cmd.Context(), s.Conn)
+	if err != nil {
+		return err
+	}
+	sent, err := publish(cmd, js, pushes)
+	return errors.Join(err, w.wait(cmd, sent, f))
+}
+
+// push is one message to send.
+type push struct {
+	callID string // empty: it has none, and no result can come
+	msg    *nats.Msg
+}
+
+// publish sends the pushes, and returns those that the broker has stored.
+func publish(cmd *cobra.Command, js jetstream.JetStream, pushes []push) (sent []push, err error) {
+	var errs []error
+	for _, p := range pushes {
+		seq, err := publishOne(cmd.Context(), js, p.msg)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("push %s is not stored: %w", shown(p.callID), err))
+			continue
+		}
+		if seq.Duplicate {
+			fmt.Fprintf(cmd.ErrOrStderr(), "push %s was stored before, as %d: its Nats-Msg-Id is known\n", shown(p.callID), seq.Sequence)
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "sent %s as %s %d\n", shown(p.callID), seq.Stream, seq.Sequence)
+		sent = append(sent, p)
+	}
+	return sent, errors.Join(errs...)
+}
+
+func publishOne(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	ack, err := js.PublishMsg(ctx, msg)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		return nil, fmt.Errorf("%w: stream %s is missing, run `worker provision`", err, voip.StreamPush)
+	}
+	return ack, err
+}
+
+func shown(callID string) string {
+	if callID == "" {
+		return "(no callId)"
+	}
+	return callID
+}

@@ -1,0 +1,183 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// Transport sends one request to Call Kit's side, and ends when ctx does. Its
+// error is a *voip.ReportError.
+type Transport interface {
+	Report(ctx context.Context, req *voip.Request) (voip.Answer, error)
+}
+
+// Recorder counts attempts by their reason.
+type Recorder interface {
+	Attempt(reason string)
+}
+
+// Stage makes the report attempts of all calls.
+type Stage struct {
+	cfg       Config
+	transport Transport
+	rec       Recorder
+	log       *slog.Logger
+	slots     chan struct{}
+}
+
+// New makes a stage; its error names every setting that is wrong.
+func New(cfg Config, t Transport, rec Recorder, log *slog.Logger) (*Stage, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Stage{cfg: cfg, transport: t, rec: rec, log: log, slots: make(chan struct{}, cfg.Concurrency)}, nil
+}
+
+// Report makes the attempts of one call, after those that past tells of. ctx
+// has the call's deadline (its cause is voip.ErrExpired then) and is cancelled
+// with cause voip.ErrCancelled, voip.ErrStopping or voip.ErrLeaseLost.
+//
+// No error: the call is reported. A *voip.ReportError: it failed with the
+// reason of its last attempt. voip.ErrExpired: the deadline came before the
+// first attempt. The other causes come back as they are. The Progress is the
+// newest in every case.
+func (s *Stage) Report(ctx context.Context, req voip.Request, past voip.Progress, turn voip.Turn) (voip.Progress, error) {
+	c := &call{Stage: s, req: &req, turn: turn, progress: past, logged: past.LastReason()}
+	err := c.run(ctx)
+	return c.progress, err
+}
+
+// call is the state of one call's attempts.
+type call struct {
+	*Stage
+
+	req      *voip.Request
+	turn     voip.Turn
+	progress voip.Progress
+	failure  *voip.ReportError // of the last attempt
+	delays   *delays           // nil until the first wait
+	logged   voip.Reason       // the failure that was logged last
+}
+
+func (c *call) run(ctx context.Context) error {
+	for {
+		more, err := c.attempt(ctx)
+		if !more {
+			return err
+		}
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// attempt makes one attempt when it may. more: it failed, and another may follow.
+func (c *call) attempt(ctx context.Context) (more bool, err error) {
+	if err := c.turn.Resume(ctx); err != nil {
+		return false, c.ended(err)
+	}
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return false, c.ended(context.Cause(ctx))
+	}
+	work, err := c.turn.Check(ctx)
+	if err != nil {
+		return false, c.ended(err)
+	}
+	work, cancel := limit(ctx, work, c.cfg.Timeout)
+	defer cancel()
+
+	c.req.Attempt = c.progress.Total + 1
+	c.req.IdempotencyKey = voip.IdempotencyKey(c.req.Attribute.CallID, c.req.Redrives, c.progress.Key+1)
+	began := time.Now()
+	out := c.send(work)
+	more = c.judge(&out)
+	c.progress.Add(voip.NewAttempt(began, time.Since(began), out.reason, out.answer))
+	c.rec.Attempt(string(out.reason))
+	c.note(ctx, &out)
+	if c.failure = out.failure(); c.failure == nil {
+		return false, nil
+	}
+	return more, c.failure
+}
+
+// send asks the transport. A panic in it is the call's own failure, and of
+// unknown outcome.
+func (c *call) send(ctx context.Context) (out outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			// The value may hold what is private; its kind and the stack say enough.
+			kind := fmt.Sprintf("the transport panicked (%T)", p)
+			c.log.ErrorContext(ctx, "the report transport panicked", slog.String("kind", kind), slog.String("stack", string(debug.Stack())))
+			out = outcomeOf(voip.Answer{}, unknownOutcome(kind))
+		}
+	}()
+	return outcomeOf(c.transport.Report(ctx, c.req))
+}
+
+// wait lets the time to the next attempt pass, with the turn handed on and no
+// slot held. Its error ends the call.
+func (c *call) wait(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, voip.ErrStopping) {
+		return c.ended(err)
+	}
+	if c.delays == nil {
+		c.delays = newDelays(c.cfg)
+	}
+	delay := c.delays.next(c.failure.RetryAfter)
+	if tooLate(ctx, delay) {
+		return c.failure // not waited for
+	}
+	if ctx.Err() != nil {
+		return c.ended(context.Cause(ctx))
+	}
+	c.turn.Pause(c.progress)
+	if err := pass(ctx, delay); err != nil {
+		return c.ended(err)
+	}
+	return nil
+}
+
+// ended says what the end of ctx, or a refused turn, means for the call.
+func (c *call) ended(cause error) error {
+	if cause = plain(cause); !errors.Is(cause, voip.ErrExpired) {
+		return cause
+	}
+	return c.expired()
+}
+
+// expired: a call that was tried fails with the reason of its last attempt,
+// also when another worker made it.
+func (c *call) expired() error {
+	if c.failure != nil {
+		return c.failure
+	}
+	return c.progress.Overdue()
+}
+
+// note logs a failure once for as long as its reason stays, and the success
+// that comes after failures.
+func (c *call) note(ctx context.Context, out *outcome) {
+	attempts := slog.Int("attempts", c.progress.Total)
+	switch {
+	case out.reason != voip.ReasonNone:
+		level := slog.LevelDebug
+		if out.reason != c.logged {
+			level = slog.LevelWarn
+		}
+		c.logged = out.reason
+		c.log.LogAttrs(ctx, level, "report attempt failed", slog.String("reason", string(out.reason)), slog.String("detail", out.detail), attempts)
+	case c.progress.Total > 1:
+		c.log.LogAttrs(ctx, slog.LevelInfo, "reported after retries", attempts, slog.Bool("inferred", c.progress.Inferred))
+	default:
+		c.log.LogAttrs(ctx, slog.LevelDebug, "reported", attempts)
+	}
+}
