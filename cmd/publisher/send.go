@@ -72,12 +72,12 @@ func send(cmd *cobra.Command, f *sendFlags, fields *fieldFlags) error {
 		_, err := publish(cmd, js, pushes)
 		return err
 	}
-	w, err := listen(cmd.Context(), s.Conn)
+	results, err := cli.Listen(cmd.Context(), s.Conn)
 	if err != nil {
 		return err
 	}
 	sent, err := publish(cmd, js, pushes)
-	return errors.Join(err, w.wait(cmd, sent, f))
+	return errors.Join(err, wait(cmd, results, sent, f))
 }
 
 // push is one message to send.

@@ -12,24 +12,9 @@ import (
 	"github.com/voip-push/worker/internal/voip"
 )
 
-// waiter collects results. It listens before the pushes are sent, so that none
-// is missed.
-type waiter struct{ messages chan *nats.Msg }
-
-func listen(ctx context.Context, nc *nats.Conn) (*waiter, error) {
-	w := &waiter{messages: make(chan *nats.Msg, 4096)}
-	if _, err := nc.ChanSubscribe(voip.SubjectResult, w.messages); err != nil {
-		return nil, fmt.Errorf("listen to %s: %w", voip.SubjectResult, err)
-	}
-	if err := nc.FlushWithContext(ctx); err != nil {
-		return nil, fmt.Errorf("listen to %s: %w", voip.SubjectResult, err)
-	}
-	return w, nil
-}
-
 // wait prints the results of the pushes as they arrive. Its error says how many
 // calls were not reported, or have no result.
-func (w *waiter) wait(cmd *cobra.Command, sent []push, f *sendFlags) error {
+func wait(cmd *cobra.Command, results <-chan *nats.Msg, sent []push, f *sendFlags) error {
 	open := map[string]bool{}
 	for _, p := range sent {
 		if p.callID == "" {
@@ -46,7 +31,7 @@ func (w *waiter) wait(cmd *cobra.Command, sent []push, f *sendFlags) error {
 	}
 	for len(open) > 0 {
 		select {
-		case msg := <-w.messages:
+		case msg := <-results:
 			if r := resultFor(msg, open); r != nil {
 				delete(open, r.CallID)
 				if r.Outcome == voip.Reported {
@@ -58,7 +43,7 @@ func (w *waiter) wait(cmd *cobra.Command, sent []push, f *sendFlags) error {
 			if errors.Is(cmd.Context().Err(), context.Canceled) {
 				return fmt.Errorf("interrupted: %d of %d calls have no result yet", len(open), total)
 			}
-			return fmt.Errorf("%d of %d calls have no result after %s; is a worker running?", len(open), total, f.timeout)
+			return fmt.Errorf("%d of %d calls have no result after %s; is a worker running? (a duplicate of a call has no result of its own)", len(open), total, f.timeout)
 		}
 	}
 	if missing := len(sent) - reported; missing > 0 {
@@ -69,14 +54,11 @@ func (w *waiter) wait(cmd *cobra.Command, sent []push, f *sendFlags) error {
 
 // resultFor reads a result of one of the calls; nil: it is none of theirs.
 func resultFor(msg *nats.Msg, open map[string]bool) *voip.Result {
-	if msg.Header.Get(voip.HeaderRollup) != "" {
-		return nil // a question whether a result is stored, not a result
-	}
-	r, err := voip.DecodeResult(msg.Data)
-	if err != nil || !open[r.CallID] {
+	r, err := cli.ReadResult(msg)
+	if err != nil || r == nil || !open[r.CallID] {
 		return nil
 	}
-	return &r
+	return r
 }
 
 func printResult(cmd *cobra.Command, f *sendFlags, msg *nats.Msg, r *voip.Result) {

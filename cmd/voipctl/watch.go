@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
@@ -62,12 +60,9 @@ func watch(cmd *cobra.Command, f *watchFilter) error {
 		return err
 	}
 	defer s.Close()
-	messages := make(chan *nats.Msg, 1024)
-	if _, err := s.Conn.ChanSubscribe(voip.SubjectResult, messages); err != nil {
-		return fmt.Errorf("listen to %s: %w", voip.SubjectResult, err)
-	}
-	if err := s.Conn.FlushWithContext(cmd.Context()); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("listen to %s: %w", voip.SubjectResult, err)
+	messages, err := cli.Listen(cmd.Context(), s.Conn)
+	if err != nil {
+		return err
 	}
 	if !f.asJSON {
 		cli.ResultHeader(cmd.OutOrStdout())
@@ -85,24 +80,20 @@ func watch(cmd *cobra.Command, f *watchFilter) error {
 	return nil
 }
 
-// show prints a result that matches; what else passes on the subject (a
-// question whether a result is stored) does not.
+// show prints a result that matches.
 func show(cmd *cobra.Command, f *watchFilter, msg *nats.Msg) bool {
-	if msg.Header.Get(voip.HeaderRollup) != "" {
-		return false
-	}
-	r, err := voip.DecodeResult(msg.Data)
+	r, err := cli.ReadResult(msg)
 	if err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), "a message is skipped: "+err.Error())
 		return false
 	}
-	if !f.matches(&r) {
+	if r == nil || !f.matches(r) {
 		return false
 	}
 	if f.asJSON {
 		cmd.Println(string(msg.Data))
 	} else {
-		cli.ResultLine(cmd.OutOrStdout(), &r)
+		cli.ResultLine(cmd.OutOrStdout(), r)
 	}
 	return true
 }

@@ -136,6 +136,8 @@ func (h Hooks) filled() Hooks {
 // Run consumes until ctx ends, then drains: unstarted and waiting pushes are
 // given back, started attempts are finished, all within the drain timeout. An
 // error says that it could not begin.
+//
+//nolint:contextcheck // what was begun outlives ctx, on purpose
 func (c *Consumer) Run(ctx context.Context) error {
 	c.hard, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer c.kill(voip.ErrStopping)

@@ -132,7 +132,7 @@ func (p *puller) retire() {
 		return
 	}
 	if err := p.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
-		p.log.Debug("end a generation of pulls", "error", err) //nolint:sloglint // no push is concerned
+		p.log.Debug("end a generation of pulls", "error", err)
 	}
 	p.sub = nil
 }
@@ -170,7 +170,7 @@ func (p *puller) account(status string, h nats.Header) {
 			p.ahead, p.fault = 0, errors.New("the consumer ended a pull: "+description)
 		}
 	default:
-		p.log.Warn("a pull was answered with an unknown status", "status", status, "description", h.Get(descHdr)) //nolint:sloglint // no push is concerned
+		p.log.Warn("a pull was answered with an unknown status", "status", status, "description", h.Get(descHdr))
 	}
 }
 

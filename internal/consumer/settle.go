@@ -34,7 +34,7 @@ func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) {
 	defer func() { c.recorder.Stage(stageSettle, time.Since(began)) }()
 	r := c.result(d, v)
 	if !r.DeadLettered {
-		c.publishResult(d, cl, &r)
+		c.publishResult(d, &r)
 		return
 	}
 	dead := &decided{Stage: v.Stage, Result: r}
@@ -87,10 +87,10 @@ func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) {
 		c.summary(ctx, r)
 		return
 	}
-	c.publishResult(d, cl, r)
+	c.publishResult(d, r)
 }
 
-func (c *Consumer) publishResult(d *delivery, cl *claim, r *voip.Result) {
+func (c *Consumer) publishResult(d *delivery, r *voip.Result) {
 	ctx := voip.WithCallID(c.hard, r.CallID)
 	stored, err := c.notifier.Result(ctx, c.may(d), r, d.header.Get(voip.HeaderTraceparent))
 	if err != nil {

@@ -1,0 +1,9 @@
+// Package avatar turns what a push says of its caller's picture into the
+// picture that Call Kit is given: an untrusted URL in, a square of 32vp out,
+// within a time budget, and never a lost call.
+//
+// The way of a picture is source.go (https, http, data and resource forms),
+// url.go and dial.go (what may be fetched), fetch.go, guard.go (header checks
+// before a decoder sees a byte), decode.go and render.go. What leaves is
+// always encoded anew from pixels: no metadata, no trailing bytes.
+package avatar

@@ -1,0 +1,118 @@
+package avatar
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// The forms of an avatar's source, without their colon.
+const (
+	schemeHTTPS    = "https"
+	schemeHTTP     = "http"
+	schemeData     = "data"
+	schemeResource = "resource"
+)
+
+// headBytes is what is read of a source that says at once that it is over the
+// limit: enough to tell its type and dimensions.
+const headBytes = 64 << 10
+
+// body is what was read of a source.
+type body struct {
+	data []byte
+	size int64 // of the whole, as far as known; never less than len(data)
+}
+
+// read reads a source in any of the four forms. A body whose size is over the
+// limit is not whole.
+func (s *Stage) read(ctx context.Context, source string, limit int64) (body, error) {
+	if rest, ok := cutScheme(source, schemeData); ok {
+		return readData(rest)
+	}
+	if name, ok := cutScheme(source, schemeResource); ok {
+		return readResource(s.cfg.ResourceDir, name, limit)
+	}
+	return s.fetch.get(ctx, source, limit)
+}
+
+func cutScheme(source, scheme string) (rest string, ok bool) {
+	n := len(scheme)
+	if len(source) > n && source[n] == ':' && strings.EqualFold(source[:n], scheme) {
+		return source[n+1:], true
+	}
+	return "", false
+}
+
+// readData reads what follows "data:": image/…;base64,… in the standard
+// alphabet, with or without its padding. The declared type is not looked at.
+// Anything but that form is forbidden_url; text that is no base64 is
+// not_an_image.
+func readData(rest string) (body, error) {
+	meta, text, found := strings.Cut(rest, ",")
+	meta = strings.ToLower(meta)
+	if !found || !strings.HasPrefix(meta, "image/") || !strings.HasSuffix(meta, ";base64") {
+		return body{}, fail(voip.AvatarForbiddenURL, "a data URL has to be data:image/…;base64,…", nil)
+	}
+	if len(text)%4 == 0 {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
+	}
+	data, err := base64.RawStdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return body{}, fail(voip.AvatarNotAnImage, "the data URL's base64 cannot be decoded", err)
+	}
+	return body{data: data, size: int64(len(data))}, nil
+}
+
+// readResource reads a file in dir, as Call Kit's getRawFileContent does with
+// the application's own. A name that could lead out of dir is forbidden_url; a
+// name that is not there, or is no regular file, or that links lead out of
+// dir, is not_found.
+func readResource(dir, name string, limit int64) (body, error) {
+	if name == "" || !filepath.IsLocal(name) || strings.ContainsAny(name, "\\\x00") {
+		return body{}, fail(voip.AvatarForbiddenURL, "a resource has to be a name below the resource directory", nil)
+	}
+	if dir == "" {
+		return body{}, fail(voip.AvatarNotFound, "there is no resource directory", nil)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return body{}, fail(voip.AvatarNotFound, "the resource directory cannot be opened", err)
+	}
+	defer func() { _ = root.Close() }() // opened to read: nothing is lost
+	// Looked at before it is opened: opening a pipe would wait for its writer.
+	info, err := root.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return body{}, fail(voip.AvatarNotFound, "there is no such resource", err)
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return body{}, fail(voip.AvatarNotFound, "the resource cannot be opened", err)
+	}
+	defer func() { _ = f.Close() }() // opened to read: nothing is lost
+	b, err := readBody(f, info.Size(), limit)
+	if err != nil {
+		return b, fail(voip.AvatarNotFound, "the resource cannot be read", err)
+	}
+	return b, nil
+}
+
+// readBody reads r up to one byte over the limit, or only its head when size,
+// the length that was announced (-1: none), is over it.
+func readBody(r io.Reader, size, limit int64) (body, error) {
+	n := limit + 1
+	if size > limit {
+		n = min(headBytes, limit)
+	}
+	data, err := io.ReadAll(io.LimitReader(r, n))
+	b := body{data: data, size: int64(len(data))}
+	if size > limit && len(data) > 0 {
+		b.size = size
+	}
+	return b, err
+}

@@ -1,0 +1,96 @@
+package avatar
+
+import (
+	"fmt"
+	"image"
+	"sync"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// defaultSide is the side at the default density, 3.5.
+const defaultSide = 112
+
+// standIn is the default picture: rendered once for each side that is asked
+// for, and kept.
+type standIn struct {
+	master square
+	sides  [MaxSide - MinSide + 1]struct {
+		once    sync.Once
+		picture voip.UserProfile
+	}
+}
+
+// newStandIn draws the built-in picture, or reads the one that AVATAR_DEFAULT
+// names through the same guards as any other.
+func (s *Stage) newStandIn() (*standIn, error) {
+	if s.cfg.Default == "" {
+		return &standIn{master: silhouette(2 * MaxSide)}, nil
+	}
+	name, _ := cutScheme(s.cfg.Default, schemeResource)
+	master, err := s.readMaster(name)
+	if err != nil {
+		return nil, fmt.Errorf("AVATAR_DEFAULT is %q, want a picture that can be used: %w", s.cfg.Default, err)
+	}
+	return &standIn{master: master}, nil
+}
+
+func (s *Stage) readMaster(name string) (square, error) {
+	b, err := readResource(s.cfg.ResourceDir, name, s.cfg.readLimit())
+	if err != nil {
+		return square{}, err
+	}
+	if b.size > s.cfg.readLimit() {
+		return square{}, fail(voip.AvatarTooLarge, "it is over the limit of "+bytesText(s.cfg.readLimit()), nil)
+	}
+	h, err := inspect(b.data)
+	if err != nil {
+		return square{}, err
+	}
+	img, err := decode(b.data, h)
+	if err != nil {
+		return square{}, err
+	}
+	r := middle(image.Rect(0, 0, h.width, h.height))
+	side := min(r.Dx(), 2*MaxSide)
+	m := orient(resample(shrink(img, r, r.Dx()/(2*side)), side), h.orientation)
+	return square{RGBA: m, extent: float64(side)}, nil
+}
+
+// picture is the default picture of a side, which has to be within 16 to 128.
+func (d *standIn) picture(side int) voip.UserProfile {
+	at := &d.sides[side-MinSide]
+	at.once.Do(func() {
+		// Encoding pixels to memory cannot fail, and an empty picture would still be sent.
+		at.picture, _ = encode(resample(d.master, side))
+	})
+	return at.picture
+}
+
+// The built-in picture: a head and shoulders, light on grey, in shares of the side.
+const (
+	headX, headY, headR          = 0.5, 0.39, 0.185
+	bodyX, bodyY, bodyRX, bodyRY = 0.5, 1.0, 0.36, 0.33
+	ground, figure               = 0x9a, 0xec
+	samplesPerSide, samplesTotal = 4, 16
+)
+
+// silhouette draws the built-in picture; every pixel is the mean of 16 points.
+func silhouette(side int) square {
+	m := image.NewRGBA(image.Rect(0, 0, side, side))
+	for i := range side * side {
+		inside := 0
+		for s := range samplesTotal {
+			x := (float64(i%side) + (float64(s%samplesPerSide)+0.5)/samplesPerSide) / float64(side)
+			y := (float64(i/side) + (float64(s/samplesPerSide)+0.5)/samplesPerSide) / float64(side)
+			if inEllipse(x-headX, y-headY, headR, headR) || inEllipse(x-bodyX, y-bodyY, bodyRX, bodyRY) {
+				inside++
+			}
+		}
+		grey := uint8(ground + (figure-ground)*inside/samplesTotal)
+		copy(m.Pix[4*i:], []byte{grey, grey, grey + grey/64, 0xff})
+	}
+	return square{RGBA: m, extent: float64(side)}
+}
+
+func inEllipse(x, y, rx, ry float64) bool { return x*x/(rx*rx)+y*y/(ry*ry) <= 1 }

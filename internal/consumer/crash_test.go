@@ -1,0 +1,290 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/voip-push/worker/internal/testkit"
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// TestCrashInAnAttempt: the next worker asks again under the same key, so that
+// the far side can tell, and the call has one result.
+func TestCrashInAnAttempt(t *testing.T) {
+	r := newRig(t)
+	begun := make(chan struct{})
+	dies := r.start(t, func(ctx context.Context, _ *voip.Request) (voip.Answer, error) {
+		close(begun)
+		<-ctx.Done()
+		return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, Arrival: voip.MayHaveArrived}
+	})
+	r.push(t, pushOf("c-1"), nil)
+	<-begun
+	dies.crash()
+	r.start(t, func(context.Context, *voip.Request) (voip.Answer, error) {
+		return voip.Answer{Code: voip.CodeInvalidValue, Duplicate: true}, nil
+	})
+	res := r.result(t, "c-1")
+	if keys := r.seen.all(); !slices.Equal(keys, []string{"c-1.r0.a1", "c-1.r0.a1"}) {
+		t.Errorf("keys %v, want the same twice", keys)
+	}
+	if res.Outcome != voip.Reported || !res.Inferred || res.Push.Deliveries != 2 {
+		t.Errorf("%s, inferred %t, delivery %d: the duplicate answer tells of the attempt before the crash", res.Outcome, res.Inferred, res.Push.Deliveries)
+	}
+}
+
+// TestCrashThenExpired: what may have rung is said to.
+func TestCrashThenExpired(t *testing.T) {
+	r := newRig(t)
+	begun := make(chan struct{})
+	dies := r.start(t, func(ctx context.Context, _ *voip.Request) (voip.Answer, error) {
+		close(begun)
+		<-ctx.Done()
+		return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable}
+	})
+	r.push(t, `{"callId":"c-1","data":{"ttlSeconds":1}}`, nil)
+	<-begun
+	dies.crash()
+	r.start(t, reported)
+	res := r.result(t, "c-1")
+	if res.Outcome != voip.Expired || res.Message != voip.ErrExpired.Error()+mayHaveRung {
+		t.Errorf("%s: %q", res.Outcome, res.Message)
+	}
+}
+
+// TestRedeliveries: what the record and the stored result say of a push that
+// comes again.
+func TestRedeliveries(t *testing.T) {
+	t.Parallel()
+	decidedResult := voip.Result{CallID: "c-1", Attempts: []voip.Attempt{}, AttemptsTotal: 1, Push: voip.PushRef{Sequence: 1}}
+	decidedResult.Decide(&voip.ReportError{Reason: voip.ReasonInvalidCall})
+	for name, tt := range map[string]struct {
+		record   *record // before the worker starts; sequence 1 is the push's
+		result   bool    // its result is stored
+		attempts []string
+		reason   voip.Reason
+		dead     int
+	}{
+		"the result is stored": {record: &record{Sequence: 1, Deliveries: 1}, result: true},
+		"decided, nothing published": {
+			record: &record{Sequence: 1, Deliveries: 1, Decided: &decided{Stage: voip.StageReport, Result: decidedResult}},
+			reason: voip.ReasonInvalidCall, dead: 1,
+		},
+		"decided, result published": {
+			record: &record{Sequence: 1, Deliveries: 1, Decided: &decided{Stage: voip.StageReport, Result: decidedResult}},
+			result: true, dead: 1,
+		},
+		"begun and not heard of": {record: &record{Sequence: 1, Deliveries: 1}, attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone},
+		"given back after two answers": {
+			record:   &record{Sequence: 1, Deliveries: 1, Clean: true, Progress: voip.Progress{Total: 2, Key: 2, Few: 2}},
+			attempts: []string{"c-1.r0.a3"}, reason: voip.ReasonNone,
+		},
+		"given back, then begun and not heard of": {
+			record:   &record{Sequence: 1, Deliveries: 1, Progress: voip.Progress{Total: 2, Key: 2, Few: 2}},
+			attempts: []string{"c-1.r0.a3"}, reason: voip.ReasonNone,
+		},
+		// The server forgot deliveries, or this one is late: a later one is another
+		// worker's. The push comes again, and is done by then.
+		"a later delivery is known": {record: &record{Sequence: 1, Deliveries: 2}, attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone},
+		"another push has the call": {record: &record{Sequence: 99, Deliveries: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.push(t, pushOf("c-1"), nil)
+			r.putRecord(t, "c-1", tt.record)
+			if tt.result {
+				if _, err := r.js.PublishMsg(t.Context(), &nats.Msg{
+					Subject: voip.SubjectResult, Data: []byte(`{"callId":"c-1"}`), Header: nats.Header{voip.HeaderMsgID: {voip.ResultMsgID(1)}},
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.start(t, reported)
+			res := r.settled(t)["c-1"]
+			if got := r.seen.all(); !slices.Equal(got, tt.attempts) && len(got)+len(tt.attempts) > 0 {
+				t.Errorf("attempts %v, want %v", got, tt.attempts)
+			}
+			if res.Reason != tt.reason {
+				t.Errorf("reason %q, want %q", res.Reason, tt.reason)
+			}
+			if got := r.count(t, voip.StreamDLQ); got != tt.dead {
+				t.Errorf("%d dead letters, want %d", got, tt.dead)
+			}
+		})
+	}
+}
+
+// TestCrashLoop: a suspect that was begun alone as often as is allowed is dead,
+// without being decoded; one that was begun less often runs.
+func TestCrashLoop(t *testing.T) {
+	for starts, want := range map[int]voip.Reason{2: voip.ReasonNone, 3: voip.ReasonCrashLoop} {
+		r := newRig(t)
+		r.push(t, pushOf("c-1"), nil)
+		r.deliver(t, suspectFrom-1)
+		r.putRecord(t, "c-1", &record{Sequence: 1, Deliveries: 2, Starts: starts})
+		r.start(t, reported)
+		res := r.result(t, "c-1")
+		if res.Reason != want {
+			t.Errorf("begun %d times: %s, want %s", starts, res.Reason, want)
+		}
+		if want != voip.ReasonCrashLoop {
+			continue
+		}
+		dead := testkit.Messages(t, r.js, voip.StreamDLQ)
+		if len(dead) != 1 || dead[0].Header.Get(voip.HeaderClass) != "crash" || dead[0].Header.Get(voip.HeaderStage) != "deliver" {
+			t.Errorf("dead letter: %v", dead)
+		}
+		if len(r.seen.all()) != 0 || res.Direction != nil {
+			t.Error("it was run, or decoded, all the same")
+		}
+	}
+}
+
+// TestSuspectRunsAlone: from its third delivery on nothing runs beside a push;
+// its record counts it as begun while it runs, and not while it waits.
+func TestSuspectRunsAlone(t *testing.T) {
+	r := newRig(t)
+	r.push(t, pushOf("suspect"), nil)
+	r.deliver(t, suspectFrom-1)
+	var mu sync.Mutex
+	running, beside := 0, false
+	var starts []int
+	var tries atomic.Int32
+	r.start(t, func(_ context.Context, req *voip.Request) (voip.Answer, error) {
+		mu.Lock()
+		running++
+		suspect := req.Attribute.CallID == "suspect"
+		beside = beside || suspect && running > 1
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			running--
+			mu.Unlock()
+		}()
+		if !suspect {
+			return answer(voip.ErrorNone)
+		}
+		rec, _ := r.record(t, "suspect") //nolint:contextcheck // the test's own look
+		mu.Lock()
+		starts = append(starts, rec.Starts)
+		mu.Unlock()
+		if tries.Add(1) == 1 {
+			return answer(voip.CellularCallExists)
+		}
+		return answer(voip.ErrorNone)
+	})
+	for i := range 60 {
+		r.push(t, pushOf(fmt.Sprint("c-", i)), nil)
+	}
+	testkit.Eventually(t, "the suspect to wait", func() bool {
+		rec, ok := r.record(t, "suspect")
+		return ok && rec.Starts == 0 && rec.Progress.Total == 1
+	})
+	results := r.settled(t)
+	mu.Lock()
+	defer mu.Unlock()
+	if beside {
+		t.Error("something ran beside the suspect")
+	}
+	if !slices.Equal(starts, []int{1, 1}) {
+		t.Errorf("begun %v times in its attempts, want 1 each", starts)
+	}
+	if len(results) != 61 || results["suspect"].AttemptsTotal != 2 {
+		t.Errorf("%d results, the suspect's after %d attempts", len(results), results["suspect"].AttemptsTotal)
+	}
+}
+
+// TestStop: started attempts are finished, waiting and unstarted pushes are
+// given back at once with what is known of them, and nothing is repeated.
+func TestStop(t *testing.T) {
+	r := newRig(t)
+	begun, finish := make(chan struct{}), make(chan struct{})
+	first := r.start(t, func(_ context.Context, req *voip.Request) (voip.Answer, error) {
+		if req.Attribute.CallID == "busy" {
+			return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, Arrival: voip.TurnedAway, RetryAfter: 20 * time.Second}
+		}
+		close(begun)
+		<-finish
+		return answer(voip.ErrorNone)
+	})
+	r.push(t, pushOf("busy"), nil)
+	testkit.Eventually(t, "the busy call to wait", func() bool { return len(r.seen.all()) == 1 })
+	r.push(t, pushOf("started"), nil)
+	<-begun
+	first.stop()
+	testkit.Eventually(t, "the waiting call to be given back", func() bool {
+		rec, ok := r.record(t, "busy")
+		return ok && rec.Clean && rec.Progress.Total == 1
+	})
+	second := r.start(t, reported)
+	testkit.Eventually(t, "the waiting call to be done elsewhere", func() bool { return slices.Contains(r.seen.all(), "busy.r0.a2") })
+	close(finish)
+	<-first.done
+	results := r.settled(t)
+	if got := results["started"]; got.Outcome != voip.Reported || got.Worker != first.cfg.Worker || got.Push.Deliveries != 1 {
+		t.Errorf("the started call: %s by %s, delivery %d", got.Outcome, got.Worker, got.Push.Deliveries)
+	}
+	if got := results["busy"]; got.Outcome != voip.Reported || got.Worker != second.cfg.Worker || got.AttemptsTotal != 2 {
+		t.Errorf("the waiting call: %s by %s, %d attempts", got.Outcome, got.Worker, got.AttemptsTotal)
+	}
+	if keys := r.seen.all(); !slices.Equal(keys, []string{"busy.r0.a1", "started.r0.a1", "busy.r0.a2"}) {
+		t.Errorf("attempts %v", keys)
+	}
+}
+
+// TestStopGivesBackWhatIsNotStarted: all that was pulled and not begun goes to
+// the next worker at once, and not after an ack wait.
+func TestStopGivesBackWhatIsNotStarted(t *testing.T) {
+	r := newRig(t)
+	first := r.start(t, reported, func(_ *Config, _ *Parts, h *Handler) { h.Avatars = slowPicture })
+	const calls = 30
+	for i := range calls {
+		r.push(t, pushOf(fmt.Sprint("c-", i)), nil)
+	}
+	testkit.Eventually(t, "all to be held", func() bool { return first.leases.count() == calls })
+	first.stop()
+	<-first.done
+	began := time.Now()
+	r.start(t, reported)
+	if got := len(r.settled(t)); got != calls {
+		t.Errorf("%d results for %d calls", got, calls)
+	}
+	if took := time.Since(began); took > ackWait {
+		t.Errorf("the next worker had them after %v: they were left to their ack wait", took)
+	}
+	if got := len(r.seen.all()); got != calls {
+		t.Errorf("%d attempts for %d calls", got, calls)
+	}
+}
+
+// TestStopInTime: an attempt that does not end is cut off, and its push goes to
+// the next worker under the same key.
+func TestStopInTime(t *testing.T) {
+	r := newRig(t)
+	begun := make(chan struct{})
+	first := r.start(t, func(ctx context.Context, _ *voip.Request) (voip.Answer, error) {
+		close(begun)
+		<-ctx.Done()
+		return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, Arrival: voip.MayHaveArrived}
+	}, func(c *Config, _ *Parts, _ *Handler) { c.DrainTimeout = time.Second })
+	r.push(t, pushOf("c-1"), nil)
+	<-begun
+	began := time.Now()
+	first.stop()
+	<-first.done
+	if took := time.Since(began); took > first.cfg.DrainTimeout {
+		t.Errorf("stopped after %v, the drain timeout is %v", took, first.cfg.DrainTimeout)
+	}
+	r.start(t, reported)
+	if res := r.result(t, "c-1"); res.Outcome != voip.Reported || !slices.Equal(r.seen.all(), []string{"c-1.r0.a1", "c-1.r0.a1"}) {
+		t.Errorf("%s after %v", res.Outcome, r.seen.all())
+	}
+}

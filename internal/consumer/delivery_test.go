@@ -1,0 +1,145 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+func fakeDelivery(seq, deliveries uint64) *delivery {
+	d := &delivery{sequence: seq, deliveries: deliveries, leased: time.Now(), done: make(chan struct{}), reply: "ack"}
+	d.life, d.end = context.WithCancelCause(context.Background())
+	d.call, d.cancel = context.WithCancelCause(d.life)
+	return d
+}
+
+// TestLeaseEnds: one ack wait after the last sign of the broker a worker falls
+// silent about a push, and stays silent.
+func TestLeaseEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := fakeDelivery(1, 1)
+		time.Sleep(ackWait - time.Millisecond)
+		if err := d.alive(ackWait); err != nil {
+			t.Fatalf("before the ack wait is over: %v", err)
+		}
+		d.renew(time.Now())
+		time.Sleep(ackWait - time.Millisecond)
+		if err := d.alive(ackWait); err != nil {
+			t.Fatalf("after a mark: %v", err)
+		}
+		time.Sleep(time.Millisecond)
+		if err := d.alive(ackWait); !errors.Is(err, voip.ErrLeaseLost) || !errors.Is(context.Cause(d.call), voip.ErrLeaseLost) {
+			t.Fatalf("after the ack wait: %v, the call's cause %v", err, context.Cause(d.call))
+		}
+		d.renew(time.Now())
+		if d.alive(ackWait) == nil {
+			t.Error("a lost lease came back: another worker may have the push")
+		}
+	})
+}
+
+// TestHold: the next delivery of a push that is still in hand is adopted, for
+// nobody had it in between; any other waits its turn.
+func TestHold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		next  uint64
+		lost  bool
+		adopt bool
+	}{
+		"the next delivery":                 {next: 2, adopt: true},
+		"the next, after the lease is lost": {next: 2, lost: true},
+		"one that others had before":        {next: 4},
+		"one that the server counts anew":   {next: 1},
+	} {
+		l := newLeases(nil, ackWait, slog.New(slog.DiscardHandler))
+		d := fakeDelivery(7, 1)
+		if earlier, _ := l.hold(d); earlier != nil {
+			t.Fatalf("%s: held before it came", name)
+		}
+		if tt.lost {
+			d.forsake()
+		}
+		next := fakeDelivery(7, tt.next)
+		next.reply = "ack again"
+		earlier, count := l.hold(next)
+		reply, deliveries := d.current()
+		if earlier != d || count != 1 || (reply == next.reply) != tt.adopt || tt.adopt && deliveries != tt.next {
+			t.Errorf("%s: reply %q, delivery %d, %d held", name, reply, deliveries, count)
+		}
+		if l.release(d); (l.count() == 0) != tt.adopt {
+			t.Errorf("%s: %d held after the first is let go", name, l.count())
+		}
+	}
+}
+
+// TestTurns: pushes share, a suspect has it whole, first come, first served.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newTurns()
+		one, two, suspect, late := &turn{turns: all, weight: 1}, &turn{turns: all, weight: 1}, &turn{turns: all, weight: whole}, &turn{turns: all, weight: 1}
+		for _, u := range []*turn{one, two} {
+			if err := u.Resume(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		order := make(chan string, 2)
+		go func() { _ = suspect.Resume(t.Context()); order <- "suspect" }()
+		synctest.Wait()
+		go func() { _ = late.Resume(t.Context()); order <- "late" }()
+		synctest.Wait()
+		one.Pause(voip.Progress{})
+		synctest.Wait()
+		if len(order) != 0 {
+			t.Fatalf("%s ran beside another", <-order)
+		}
+		two.release()
+		synctest.Wait()
+		if got := <-order; got != "suspect" || len(order) != 0 {
+			t.Fatalf("%s came first", got)
+		}
+		suspect.release()
+		synctest.Wait()
+		if got := <-order; got != "late" {
+			t.Errorf("%s came second", got)
+		}
+		late.release()
+		ended, cancel := context.WithCancelCause(t.Context())
+		cancel(voip.ErrCancelled)
+		if err := one.Resume(ended); !errors.Is(err, voip.ErrCancelled) {
+			t.Errorf("resumed for a call that was cancelled: %v", err)
+		}
+	})
+}
+
+// TestCancelsForget: a cancel counts for ten minutes.
+func TestCancelsForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCancels(slog.New(slog.DiscardHandler))
+		c.add("c-1", time.Now())
+		time.Sleep(cancelLife)
+		d := fakeDelivery(1, 1)
+		d.envelope = voip.Envelope{CallID: "c-1"}
+		c.watch(d)
+		if context.Cause(d.call) != nil {
+			t.Error("a cancel of ten minutes ago still counts")
+		}
+		time.Sleep(time.Second)
+		c.add("c-2", time.Now())
+		if len(c.known) != 1 || len(c.order) != 1 {
+			t.Errorf("%d are remembered, want 1", len(c.known))
+		}
+		c.add("c-1", time.Now())
+		if !errors.Is(context.Cause(d.call), voip.ErrCancelled) {
+			t.Error("a held call is not told of its cancel")
+		}
+		c.unwatch(d)
+		if len(c.watched) != 0 {
+			t.Error("a call that is gone is still watched")
+		}
+	})
+}
