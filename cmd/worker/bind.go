@@ -17,6 +17,8 @@ import (
 const (
 	bindRetry   = 500 * time.Millisecond
 	bindTimeout = 10 * time.Second
+	sayInitial  = 2 * time.Second // between two lines that say the same
+	sayMax      = time.Minute
 	beatEvery   = 5 * time.Second
 	stopTimeout = 5 * time.Second
 	pushes      = voip.StreamPush
@@ -28,7 +30,7 @@ const (
 func (w *worker) await(ctx context.Context) (jetstream.Stream, error) {
 	beat := w.health.Beat("start", beatEvery)
 	defer beat.Stop()
-	said := ""
+	var said said
 	for {
 		beat.Tick()
 		calls, err := w.bind(ctx)
@@ -38,8 +40,7 @@ func (w *worker) await(ctx context.Context) (jetstream.Stream, error) {
 		if _, unsound := errors.AsType[*broker.UnsoundError](err); unsound {
 			return nil, err
 		}
-		if s := err.Error(); s != said {
-			said = s
+		if said.due(err.Error(), time.Now()) {
 			w.log.WarnContext(ctx, "waiting for the broker", "error", err)
 		}
 		t := time.NewTimer(bindRetry)
@@ -49,6 +50,27 @@ func (w *worker) await(ctx context.Context) (jetstream.Stream, error) {
 			t.Stop()
 		}
 	}
+}
+
+// said is the line that was logged last: the same again is due in growing
+// steps, another one at once.
+type said struct {
+	text string
+	wait time.Duration
+	next time.Time
+}
+
+func (s *said) due(text string, now time.Time) bool {
+	switch {
+	case text != s.text:
+		s.text, s.wait = text, sayInitial
+	case now.Before(s.next):
+		return false
+	default:
+		s.wait = min(2*s.wait, sayMax)
+	}
+	s.next = now.Add(s.wait)
+	return true
 }
 
 // bind looks at everything once.

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/voip-push/worker/cmd/internal/settings"
 	"github.com/voip-push/worker/internal/broker"
+	"github.com/voip-push/worker/internal/voip"
 )
 
 func newCheck() *cobra.Command {
@@ -70,9 +72,14 @@ func shown(v *settings.Variable) string {
 	}
 }
 
+// redactURL hides what of a URL may be secret: its user part and its query.
 func redactURL(s string) string {
 	if s == "" {
 		return ""
 	}
-	return broker.RedactURLs(s)
+	place, query, asks := strings.Cut(s, "?")
+	if place = broker.RedactURLs(place); asks && query != "" {
+		place += "?" + voip.Redacted
+	}
+	return place
 }

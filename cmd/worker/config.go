@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/voip-push/worker/cmd/internal/settings"
@@ -82,18 +83,35 @@ type httpGroup struct {
 }
 
 // loadConfig reads and checks the environment. Its error joins every fault;
-// the settings that come with it are those that could be read.
+// the settings at fault have their defaults.
 func loadConfig() (*config, []string, error) {
 	var c config
 	warnings, err := settings.Load(&c)
-	if err != nil {
-		// What could not be read is at zero: the faults that follow from that
-		// would only hide those that were made.
-		return &c, warnings, err
-	}
 	c.fill()
-	return &c, append(warnings, c.advice()...), c.validate()
+	return &c, append(warnings, c.advice()...), errors.Join(err, others(err, c.validate()))
 }
+
+// others leaves out of more what is about the variables of faults: each fault
+// is said once.
+func others(faults, more error) error {
+	if faults == nil || more == nil {
+		return more
+	}
+	said := map[string]bool{}
+	for line := range strings.Lines(faults.Error()) {
+		said[variableOf(line)] = true
+	}
+	var errs []error
+	for line := range strings.SplitSeq(more.Error(), "\n") {
+		if !said[variableOf(line)] {
+			errs = append(errs, errors.New(line))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// variableOf is what a fault's line begins with.
+func variableOf(line string) string { return line[:max(0, strings.IndexAny(line, ": "))] }
 
 // fill sets what depends on other settings.
 func (c *config) fill() {
@@ -127,9 +145,6 @@ func (c *config) validate() error {
 	}
 	if c.NATS.URL == broker.Embedded && !broker.HasEmbedded {
 		errs = append(errs, errors.New("NATS_URL: this build has no embedded broker, want a comma-separated list of nats://host:port"))
-	}
-	if c.Avatar.MaxSourceBytes < c.Avatar.MaxBytes {
-		errs = append(errs, fmt.Errorf("AVATAR_MAX_SOURCE_BYTES: %s is less than AVATAR_MAX_BYTES (%s)", c.Avatar.MaxSourceBytes, c.Avatar.MaxBytes))
 	}
 	// The stage itself knows what else of its group is legal.
 	if _, err := avatar.New(c.avatar(), nil); err != nil {

@@ -185,14 +185,11 @@ func (b *bench) take(msg *nats.Msg) error {
 		b.dead[id] = msg.Header.Get(voip.HeaderReason)
 		return nil
 	}
-	if msg.Header.Get(voip.HeaderRollup) != "" {
-		return nil // a question whether a result is stored, not a result
-	}
-	r, err := voip.DecodeResult(msg.Data)
-	if err != nil {
+	r, err := cli.ReadResult(msg)
+	if err != nil || r == nil {
 		return err
 	}
-	b.results[r.CallID] = append(b.results[r.CallID], r)
-	cli.ResultLine(b.out, &r)
+	b.results[r.CallID] = append(b.results[r.CallID], *r)
+	cli.ResultLine(b.out, r)
 	return nil
 }

@@ -128,7 +128,11 @@ func (b *bench) send(ctx context.Context, js jetstream.JetStream, c *demoCase) e
 		b.model.SetDown(true)
 	}
 	body := []byte(strings.Replace(c.body, "%s", c.id(), 1))
-	for range map[bool]int{false: 1, true: 2}[c.twice] {
+	copies := 1
+	if c.twice {
+		copies = 2
+	}
+	for range copies {
 		msg := &nats.Msg{Subject: voip.SubjectPush, Data: body, Header: c.header}
 		if _, err := js.PublishMsg(ctx, msg); err != nil {
 			return fmt.Errorf("send %s: %w", c.name, err)

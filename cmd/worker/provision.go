@@ -27,7 +27,10 @@ It can be run again at any time. What is there beside the project's own settings
 		Example: "  worker provision --dry-run",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadBroker()
+			cfg, warnings, err := loadBroker()
+			for _, w := range warnings {
+				cmd.PrintErrln("warning: " + w)
+			}
 			if err != nil {
 				return err
 			}
@@ -78,17 +81,14 @@ func change(d broker.Drift) string {
 
 // loadBroker reads the settings that the streams depend on, and no others: a
 // job that provisions needs to know nothing of avatars and reports.
-func loadBroker() (*broker.Config, error) {
+func loadBroker() (cfg *broker.Config, warnings []string, err error) {
 	var c struct {
 		NATS     settings.NATS
 		Consumer consumerGroup
 	}
-	_, err := settings.Load(&c)
+	warnings, err = settings.Load(&c)
 	b := (&config{NATS: c.NATS, Consumer: c.Consumer}).broker()
-	if err := errors.Join(err, b.Validate()); err != nil {
-		return nil, err
-	}
-	return &b, nil
+	return &b, warnings, errors.Join(err, b.Validate())
 }
 
 // withBroker connects for one verb, and says at once when nobody is there. An

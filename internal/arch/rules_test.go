@@ -6,15 +6,25 @@ const modulePath = "github.com/voip-push/worker"
 // may reach it.
 const testkit = "internal/testkit"
 
+// What the three commands share.
+const (
+	commandLine = "cmd/internal/cli"
+	settings    = "cmd/internal/settings"
+)
+
 // mayImport is "Who may import whom" of docs/ARCHITECTURE.md. A package without a row breaks the test: whoever adds
 // one decides here, in review, what it may see.
 var mayImport = map[string][]string{
 	"cmd/worker": {
 		"internal/consumer", "internal/avatar", "internal/report", "internal/notifier",
-		"internal/broker", "internal/telemetry", "internal/callkit", "internal/voip",
+		"internal/broker", "internal/telemetry", "internal/callkit", "internal/voip", commandLine, settings,
 	},
-	"cmd/publisher": {"internal/broker", "internal/telemetry", "internal/voip"},
-	"cmd/voipctl":   {"internal/broker", "internal/telemetry", "internal/callkit", "internal/voip"},
+	"cmd/publisher": {"internal/broker", "internal/telemetry", "internal/voip", commandLine, settings},
+	"cmd/voipctl":   {"internal/broker", "internal/telemetry", "internal/callkit", "internal/voip", commandLine, settings},
+
+	// What the three commands share; it knows none of them, and no stage.
+	commandLine: {"internal/broker", "internal/telemetry", "internal/voip", settings},
+	settings:    {"internal/broker", "internal/telemetry", "internal/voip"},
 
 	// The stages never see one another: each takes a value of voip and returns one.
 	"internal/consumer": {"internal/voip"},

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -50,17 +51,42 @@ func (c *Config) Servers() string {
 func (c *Config) Validate() error {
 	errs := []error{c.validateURL(), c.validateIdentity()}
 	for _, f := range []struct{ name, path string }{
-		{"NATS_CREDS_FILE", c.CredsFile}, {"NATS_PASSWORD_FILE", c.PasswordFile},
-		{"NATS_TLS_CA_FILE", c.TLSCAFile}, {"NATS_TLS_CERT_FILE", c.TLSCertFile}, {"NATS_TLS_KEY_FILE", c.TLSKeyFile},
+		{"NATS_CREDS_FILE", c.CredsFile},
+		{"NATS_PASSWORD_FILE", c.PasswordFile},
+		{"NATS_TLS_CA_FILE", c.TLSCAFile},
+		{"NATS_TLS_CERT_FILE", c.TLSCertFile},
+		{"NATS_TLS_KEY_FILE", c.TLSKeyFile},
 	} {
 		errs = append(errs, readable(f.name, f.path))
 	}
 	return errors.Join(errs...)
 }
 
+// ValidateTopology finds every fault of the settings that shape the streams and
+// the consumer, for who provisions them or compares with them.
+func (c *Config) ValidateTopology() error {
+	var errs []error
+	if c.Replicas < 1 || c.Replicas > maxReplicas {
+		errs = append(errs, fmt.Errorf("NATS_REPLICAS: %d is not a number from 1 to %d", c.Replicas, maxReplicas))
+	}
+	if c.PushMaxBytes < 1 {
+		errs = append(errs, fmt.Errorf("NATS_PUSH_MAX_BYTES: %d is not 1 or more", c.PushMaxBytes))
+	}
+	if c.MaxAckPending < 1 {
+		errs = append(errs, fmt.Errorf("NATS_MAX_ACK_PENDING: %d is not 1 or more", c.MaxAckPending))
+	}
+	if c.AckWait <= 0 {
+		errs = append(errs, fmt.Errorf("CONSUMER_ACK_WAIT: %v is not more than 0s", c.AckWait))
+	}
+	return errors.Join(errs...)
+}
+
+// maxReplicas is the server's own limit.
+const maxReplicas = 5
+
 func (c *Config) validateURL() error {
 	if c.IsEmbedded() {
-		if host, _, err := net.SplitHostPort(c.EmbeddedAddr); err != nil || host == "" {
+		if host, port, err := net.SplitHostPort(c.EmbeddedAddr); err != nil || host == "" || !validPort(port) {
 			return fmt.Errorf("NATS_EMBEDDED_ADDR: %q is not host:port, as in 127.0.0.1:4222", c.EmbeddedAddr)
 		}
 		return nil
@@ -81,7 +107,7 @@ func validateServer(s string) error {
 		s = "nats://" + s
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" {
+	if err != nil || u.Hostname() == "" || u.Port() != "" && !validPort(u.Port()) {
 		return errors.New("NATS_URL: a server's URL cannot be read, " + legal)
 	}
 	switch u.Scheme {
@@ -90,6 +116,11 @@ func validateServer(s string) error {
 	default:
 		return fmt.Errorf("NATS_URL: the scheme %q is not known, %s", u.Scheme, legal)
 	}
+}
+
+func validPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 func (c *Config) validateIdentity() error {
@@ -110,9 +141,9 @@ func readable(name, path string) error {
 	if path == "" {
 		return nil
 	}
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
+	// Read as a whole: a folder can be opened, too.
+	if _, err := os.ReadFile(path); err != nil { //nolint:gosec // the operator names the file
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return f.Close()
+	return nil
 }

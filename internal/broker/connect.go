@@ -49,6 +49,10 @@ type Options struct {
 // While it is away publishes fail at once instead of being buffered: a request
 // that leaves a buffer seconds later would be a late ring.
 func Connect(cfg *Config, opts Options) (*nats.Conn, error) {
+	// Before nats.go, whose own errors may repeat a URL and the password in it.
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
 	nc, err := nats.Connect(cfg.Servers(), options(cfg, &opts)...)
 	if err != nil {
 		return nil, connectError(cfg, err)
@@ -72,8 +76,10 @@ func JetStream(nc *nats.Conn) (jetstream.JetStream, error) {
 func connectError(cfg *Config, err error) error {
 	hint := "is it running, and is NATS_URL right?"
 	switch {
-	case errors.Is(err, nats.ErrAuthorization), strings.Contains(err.Error(), "Authorization Violation"):
+	case errors.Is(err, nats.ErrAuthorization), strings.Contains(err.Error(), "Authorization Violation"), strings.Contains(err.Error(), "signing nonce"):
 		hint = "check NATS_CREDS_FILE, or NATS_USER and NATS_PASSWORD_FILE"
+	case strings.Contains(err.Error(), "tls"), strings.Contains(err.Error(), "certificate"), strings.Contains(err.Error(), "rootCA"):
+		hint = "check NATS_TLS_CA_FILE, NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE"
 	case cfg.IsEmbedded():
 		hint = "NATS_URL is not set, and no worker with an embedded broker listens there"
 	}
@@ -112,7 +118,7 @@ func options(cfg *Config, opts *Options) []nats.Option {
 	if opts.inProcess != nil {
 		o = append(o, nats.InProcessServer(opts.inProcess))
 	}
-	o = append(o, handlers(opts)...)
+	o = append(o, handlers(cfg, opts)...)
 	return append(o, identity(cfg)...)
 }
 
@@ -146,11 +152,18 @@ func identity(cfg *Config) []nats.Option {
 	return o
 }
 
-func handlers(opts *Options) []nats.Option {
+func handlers(cfg *Config, opts *Options) []nats.Option {
 	log := opts.Log
 	ctx := context.Background()
+	var out outage // nats.go calls these one after the other
+	failed := func(err error) {
+		if out.worthALine(time.Now(), err) {
+			log.WarnContext(ctx, "cannot reach NATS, trying again", "error", connectError(cfg, err))
+		}
+	}
 	return []nats.Option{
 		nats.ConnectHandler(func(nc *nats.Conn) {
+			out = outage{}
 			log.InfoContext(ctx, "connected to NATS", "server", nc.ConnectedUrlRedacted(), "server_name", nc.ConnectedServerName())
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -159,14 +172,46 @@ func handlers(opts *Options) []nats.Option {
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
+			out = outage{}
 			log.InfoContext(ctx, "reconnected to NATS", "server", nc.ConnectedUrlRedacted())
 		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			log.DebugContext(ctx, "cannot reach NATS yet", "error", err)
-		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { failed(err) }),
 		nats.LameDuckModeHandler(func(nc *nats.Conn) { leaveLameDuck(ctx, nc, log) }),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) { asyncError(ctx, opts, sub, err) }),
+		nats.ErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
+			// A reconnect that is refused is told here, again at each try.
+			if sub == nil && !nc.IsConnected() && !errors.Is(err, nats.ErrPermissionViolation) {
+				failed(err)
+				return
+			}
+			asyncError(ctx, opts, sub, err)
+		}),
 	}
+}
+
+// outage decides which of the tries that fail are worth a line in the log: the
+// first, each that fails in another way, and between them ever fewer.
+type outage struct {
+	last string
+	wait time.Duration
+	next time.Time
+}
+
+const (
+	outageWait    = time.Second
+	outageMaxWait = time.Minute
+)
+
+func (o *outage) worthALine(now time.Time, err error) bool {
+	if s := err.Error(); s != o.last {
+		*o = outage{last: s, wait: outageWait, next: now.Add(outageWait)}
+		return true
+	}
+	if now.Before(o.next) {
+		return false
+	}
+	o.wait = min(2*o.wait, outageMaxWait)
+	o.next = now.Add(o.wait)
+	return true
 }
 
 // leaveLameDuck moves to another server before this one closes its

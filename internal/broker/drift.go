@@ -93,12 +93,19 @@ func streamChecks() []check[jetstream.StreamConfig] {
 	}
 }
 
+// filter is what a consumer leaves out of the stream; one that names the
+// stream's only subject leaves nothing out.
+func filter(c *jetstream.ConsumerConfig) []string {
+	subjects := append(slices.Clone(c.FilterSubjects), c.FilterSubject)
+	return slices.DeleteFunc(subjects, func(s string) bool { return s == "" || s == voip.SubjectPush })
+}
+
 func consumerChecks() []check[jetstream.ConsumerConfig] {
 	type C = jetstream.ConsumerConfig
 	return []check[C]{
 		{"ack policy", func(c *C) any { return c.AckPolicy }, always[C](Unsound), nil},
 		{"deliver policy", func(c *C) any { return c.DeliverPolicy }, always[C](Warning), nil},
-		{"filter", func(c *C) any { return append(slices.Clone(c.FilterSubjects), c.FilterSubject) }, always[C](Unsound), func(h, _ *C) { h.FilterSubject, h.FilterSubjects = "", nil }},
+		{"filter", func(c *C) any { return filter(c) }, always[C](Unsound), func(h, _ *C) { h.FilterSubject, h.FilterSubjects = "", nil }},
 		{"BackOff list", func(c *C) any { return c.BackOff }, always[C](Unsound), func(h, _ *C) { h.BackOff = nil }},
 		{"ack wait", func(c *C) any { return c.AckWait }, always[C](Warning), func(h, w *C) { h.AckWait = w.AckWait }},
 		{"max deliver", func(c *C) any { return c.MaxDeliver }, always[C](Warning), func(h, w *C) { h.MaxDeliver = w.MaxDeliver }},
@@ -128,10 +135,10 @@ func show(v any) string {
 	case time.Duration:
 		return v.String()
 	case []string:
-		if s := strings.Join(slices.DeleteFunc(slices.Clone(v), func(s string) bool { return s == "" }), ", "); s != "" {
-			return s
+		if len(v) == 0 {
+			return "none"
 		}
-		return "none"
+		return strings.Join(v, ", ")
 	case []time.Duration:
 		if len(v) == 0 {
 			return "none"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,9 @@ func StartEmbedded(cfg *Config, log *slog.Logger) (*Server, error) {
 	} else if err := free(cfg.EmbeddedAddr); err != nil {
 		return nil, err
 	}
+	if err := writable(cfg.EmbeddedDir); err != nil {
+		return nil, err
+	}
 	sink := &serverLog{log: log}
 	s, err := server.NewServer(&server.Options{
 		ServerName: "voip-embedded", Host: host, Port: port, JetStream: true, StoreDir: cfg.EmbeddedDir,
@@ -48,9 +52,10 @@ func StartEmbedded(cfg *Config, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("start the embedded broker: %w", err)
 	}
 	s.SetLoggerV2(sink, false, false, false)
-	go s.Start()
-	if !s.ReadyForConnections(embeddedStart) || !s.JetStreamEnabled() {
+	s.Start() // returns when all is up, or when something has failed
+	if sink.fatal.Load() || !s.ReadyForConnections(embeddedStart) || !s.JetStreamEnabled() {
 		s.Shutdown()
+		s.WaitForShutdown()
 		return nil, fmt.Errorf("start the embedded broker on %s with NATS_EMBEDDED_DIR %q: %w", cfg.EmbeddedAddr, cfg.EmbeddedDir, sink.cause())
 	}
 	return &Server{s: s}, nil
@@ -64,6 +69,22 @@ func free(addr string) error {
 		return fmt.Errorf("NATS_EMBEDDED_ADDR: %w; set another address, or NATS_URL to the broker that is there", err)
 	}
 	return l.Close()
+}
+
+// writable tries the data folder, making it where it is missing: the server
+// would name the file that it could not write, and not the setting.
+func writable(dir string) error {
+	err := os.MkdirAll(dir, 0o750)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(dir, ".writable-*"); err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("NATS_EMBEDDED_DIR: %w", err)
+	}
+	return nil
 }
 
 // URL is where other processes reach the broker.
@@ -86,6 +107,8 @@ func (s *Server) Stop() {
 type serverLog struct {
 	log  *slog.Logger
 	last atomic.Pointer[string]
+	// fatal says that the server has given up, which it tells nobody else.
+	fatal atomic.Bool
 }
 
 func (l *serverLog) cause() error {
@@ -109,4 +132,8 @@ func (l *serverLog) Debugf(f string, v ...any)  { l.line(l.log.Debug, f, v) }
 func (l *serverLog) Tracef(f string, v ...any)  { l.line(l.log.Debug, f, v) }
 func (l *serverLog) Warnf(f string, v ...any)   { l.line(l.log.Warn, f, v) }
 func (l *serverLog) Errorf(f string, v ...any)  { l.keep(f, v); l.line(l.log.Error, f, v) }
-func (l *serverLog) Fatalf(f string, v ...any)  { l.keep(f, v); l.line(l.log.Error, f, v) }
+func (l *serverLog) Fatalf(f string, v ...any) {
+	l.keep(f, v)
+	l.fatal.Store(true)
+	l.line(l.log.Error, f, v)
+}

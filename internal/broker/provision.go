@@ -56,9 +56,17 @@ func Inspect(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drift,
 
 // Provision creates what is missing and mends what differs. It returns what it
 // changed; settings beside the contract's (placement, say) are left alone.
-// What exists and cannot be changed is an *UnsoundError when it matters, else
-// stays in the list with Fixed set.
+// What exists and cannot be changed is an *UnsoundError when it matters, with
+// all that is unsound in it and nothing changed; else it stays in the list with
+// Fixed set.
 func Provision(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drift, error) {
+	drift, err := Inspect(ctx, js, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := immovable(drift); err != nil {
+		return nil, err
+	}
 	var changed []Drift
 	for _, want := range Streams(cfg) {
 		drift, err := provisionStream(ctx, js, &want)
@@ -67,7 +75,7 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drif
 			return changed, err
 		}
 	}
-	drift, err := provisionConsumer(ctx, js, cfg)
+	drift, err = provisionConsumer(ctx, js, cfg)
 	return append(changed, drift...), err
 }
 
@@ -89,9 +97,6 @@ func provisionStream(ctx context.Context, js jetstream.JetStream, want *jetstrea
 	mended, drift, err := inspectStream(ctx, js, want)
 	if err != nil || len(drift) == 0 {
 		return drift, err
-	}
-	if err := immovable(drift); err != nil {
-		return nil, err
 	}
 	if mended == nil {
 		if _, err := js.CreateStream(ctx, *want); err != nil {
@@ -123,9 +128,6 @@ func provisionConsumer(ctx context.Context, js jetstream.JetStream, cfg *Config)
 	mended, drift, err := inspectConsumer(ctx, js, cfg)
 	if err != nil || len(drift) == 0 {
 		return drift, err
-	}
-	if err := immovable(drift); err != nil {
-		return nil, err
 	}
 	if mended == nil {
 		if _, err := js.CreateConsumer(ctx, voip.StreamPush, WorkersConsumer(cfg)); err != nil {

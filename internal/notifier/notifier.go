@@ -39,40 +39,59 @@ type Notifier struct {
 // New returns a notifier that publishes through js.
 func New(js Publisher, log *slog.Logger) *Notifier { return &Notifier{js: js, log: log} }
 
-// store publishes until the message is stored. again says that it already was:
-// its id was known. The error is may's, or ctx's cause joined with why the last
-// publish failed. A message that is too large for the server is given to shrink
-// once (nil: there is nothing to leave out).
+// store publishes until the message is stored. again says that it was before
+// this began: its id was known, and no earlier try here can have stored it. The
+// error is may's, or ctx's cause joined with why the last publish failed. A
+// message that is too large for the server is given to shrink once (nil: there
+// is nothing to leave out).
 func (n *Notifier) store(ctx context.Context, may func() error, msg *nats.Msg, shrink func(*nats.Msg) *nats.Msg) (again bool, err error) {
-	var wait *backoff.ExponentialBackOff
-	var last string
+	wait := newBackOff()
+	var last error
+	maybe := false // a try whose outcome is unknown
 	for {
 		if err := may(); err != nil {
 			return false, err
 		}
+		if ctx.Err() != nil {
+			return false, unstored(ctx, msg, last)
+		}
 		ack, err := n.publish(ctx, msg)
-		if err == nil {
-			if wait != nil {
+		switch {
+		case err == nil:
+			if last != nil {
 				n.log.InfoContext(ctx, "the outcome is stored after all", "subject", msg.Subject)
 			}
-			return ack.Duplicate, nil
-		}
-		if shrink != nil && tooLarge(err) {
+			return ack.Duplicate && !maybe, nil
+		case ctx.Err() != nil:
+			return false, unstored(ctx, msg, last)
+		case shrink != nil && tooLarge(err):
 			msg, shrink = shrink(msg), nil
 			continue
 		}
-		if cause := context.Cause(ctx); cause != nil {
-			return false, fmt.Errorf("%s is not stored: %w (%w)", msg.Header.Get(jetstream.MsgIDHeader), cause, err)
-		}
-		if s := err.Error(); s != last {
-			last = s
+		maybe = maybe || !refused(err)
+		if last == nil || err.Error() != last.Error() {
 			n.log.WarnContext(ctx, "cannot store the outcome, trying again", "subject", msg.Subject, "error", err)
 		}
-		if wait == nil {
-			wait = newBackOff()
-		}
+		last = err
 		sleep(ctx, wait.NextBackOff())
 	}
+}
+
+// unstored is the end of the repeating because ctx ended.
+func unstored(ctx context.Context, msg *nats.Msg, last error) error {
+	id := msg.Header.Get(jetstream.MsgIDHeader)
+	if last == nil {
+		return fmt.Errorf("%s is not stored: %w", id, context.Cause(ctx))
+	}
+	return fmt.Errorf("%s is not stored: %w (%w)", id, context.Cause(ctx), last)
+}
+
+// refused says that the message is certainly not stored: the server answered
+// with an error, or it never left.
+func refused(err error) bool {
+	_, answered := errors.AsType[*jetstream.APIError](err)
+	return answered || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrMaxPayload) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse)
 }
 
 func newBackOff() *backoff.ExponentialBackOff {

@@ -56,8 +56,8 @@ func (e *InvalidAttributeError) Error() string {
 
 func (e *InvalidAttributeError) add(f field, raw json.RawMessage) {
 	got := kind(raw)
-	if s, ok := text(raw); ok && !f.private {
-		got = `"` + clip(s, maxShownValue) + `"`
+	if !f.private {
+		got = shown(raw)
 	}
 	e.Fields = append(e.Fields, FieldError{Field: f.name, Got: got, Want: f.want})
 }
@@ -101,6 +101,9 @@ type ReportError struct {
 	// Duplicate says that the far side had this call already, in whatever way
 	// its transport says so (HTTP 409; an answer says it itself).
 	Duplicate bool
+	// Busy says that the far side is there and takes no more just now (HTTP 425,
+	// 429): nothing is wrong with it, or with the fleet.
+	Busy bool
 	// RetryAfter is how long the far side asked to be left alone; 0: it did not.
 	RetryAfter time.Duration
 	Detail     string // for people; never what the far side sent
@@ -113,8 +116,10 @@ func (e *ReportError) Error() string {
 	return string(e.Reason) + ": " + e.Detail
 }
 
-// clip cuts s to at most n bytes without breaking a character, and says so.
-func clip(s string, n int) string {
+// clip cuts s to what an error shows of a value, without breaking a character,
+// and says so.
+func clip(s string) string {
+	n := maxShownValue
 	if len(s) <= n {
 		return s
 	}

@@ -87,11 +87,16 @@ func escaped(b []byte) rune {
 // number reads a JSON number; ok is false when raw is anything else or beyond
 // a float64.
 func number(raw json.RawMessage) (f float64, ok bool) {
-	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+	if !isNumber(raw) {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	return f, err == nil
+}
+
+// isNumber goes by how a JSON value begins.
+func isNumber(raw json.RawMessage) bool {
+	return len(raw) > 0 && (raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9')
 }
 
 // integer reads a JSON number without a fraction, as JSON Schema defines an
@@ -104,13 +109,26 @@ func integer(raw json.RawMessage) (n int, ok bool) {
 	return int(f), true
 }
 
-// kind names the type of a JSON value for an error message.
+// shown is a JSON value for an error message, cut where it is long.
+func shown(raw json.RawMessage) string {
+	if s, ok := text(raw); ok {
+		return `"` + clip(s) + `"`
+	}
+	if isNumber(raw) {
+		return "the number " + clip(string(raw))
+	}
+	return kind(raw)
+}
+
+// kind names the type of a JSON value for an error message, and nothing that a
+// private value could be known by: a name may be a telephone number.
 func kind(raw json.RawMessage) string {
 	switch {
 	case len(raw) == 0:
 		return "nothing"
 	case raw[0] == '"':
-		return "a string of " + strconv.Itoa(len(raw)-2) + " bytes"
+		s, _ := text(raw)
+		return "a string of " + strconv.Itoa(len(s)) + " bytes"
 	case raw[0] == '{':
 		return "an object"
 	case raw[0] == '[':
@@ -118,6 +136,6 @@ func kind(raw json.RawMessage) string {
 	case raw[0] == 'n', raw[0] == 't', raw[0] == 'f':
 		return string(raw)
 	default:
-		return "the number " + clip(string(raw), maxShownValue)
+		return "a number"
 	}
 }

@@ -20,17 +20,20 @@ type Redrive struct {
 // be read, or one without its origin, is an error and no redrive.
 func RedriveOf(h Header) (Redrive, error) {
 	count := h.Get(HeaderRedrives)
-	if count == "" || count == "0" {
+	if count == "" {
 		return Redrive{}, nil
 	}
 	n, err := strconv.ParseUint(count, 10, 31)
 	if err != nil {
-		return Redrive{}, fmt.Errorf("%s is %q, want a whole number", HeaderRedrives, clip(count, maxShownValue))
+		return Redrive{}, fmt.Errorf("%s is %q, want a whole number", HeaderRedrives, clip(count))
+	}
+	if n == 0 {
+		return Redrive{}, nil
 	}
 	origin, err := strconv.ParseUint(h.Get(HeaderOriginSequence), 10, 64)
 	if err != nil || origin == 0 {
 		return Redrive{}, fmt.Errorf("%s is %q beside %s, want a stream sequence",
-			HeaderOriginSequence, clip(h.Get(HeaderOriginSequence), maxShownValue), HeaderRedrives)
+			HeaderOriginSequence, clip(h.Get(HeaderOriginSequence)), HeaderRedrives)
 	}
 	return Redrive{Count: int(n), Origin: origin}, nil
 }
@@ -44,7 +47,7 @@ func ExpiresAtOf(h Header) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, v)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s is %q, want a time as in RFC 3339", HeaderExpiresAt, clip(v, maxShownValue))
+		return time.Time{}, fmt.Errorf("%s is %q, want a time as in RFC 3339", HeaderExpiresAt, clip(v))
 	}
 	return t, nil
 }

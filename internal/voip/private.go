@@ -13,7 +13,8 @@ const Redacted = "[private]"
 // Private is a value that never reaches a log, an error, a metric or a trace
 // unless LOG_PRIVATE is set, as hilog's private format does: a userName, an
 // avatar's URL. However it is printed it shows as "[private]"; the log handler
-// asks Reveal when it may.
+// asks Reveal when it may. Two ways are not asked for it: %p, which vet refuses,
+// and the keys of a map in JSON: do not make it one.
 type Private string
 
 // LogValue redacts the value in logs.

@@ -97,7 +97,11 @@ func OpenPush(body []byte) Envelope {
 func openPayload(data json.RawMessage) Envelope {
 	if s, ok := text(data); ok {
 		if inner, ok := fields([]byte(s)); ok {
-			if id := callID(inner["callId"]); id != "" {
+			id := callID(inner["callId"])
+			if _, exact := exactText(data); !exact && strings.ContainsRune(id, utf8.RuneError) {
+				id = "" // what it was before the outer string was read cannot be known
+			}
+			if id != "" {
 				return Envelope{CallID: id, data: inner["data"]}
 			}
 		}
@@ -140,7 +144,7 @@ func (e Envelope) Decode(d Defaults) (Push, error) {
 			bad.add(f, raw)
 		}
 	}
-	if p.UserName == "" && len(bad.Fields) == 0 {
+	if _, given := attributes["userName"]; !given && d.UserName == "" {
 		bad.Fields = append(bad.Fields, FieldError{Field: "userName", Got: "nothing", Want: "a name: CALL_DEFAULT_USER_NAME is empty"})
 	}
 	if len(bad.Fields) > 0 {
@@ -179,9 +183,12 @@ type field struct {
 //
 //nolint:gochecknoglobals // a table of constants, read only
 var pushFields = []field{
-	{name: "userName", want: "a string of 1 to 256 bytes", private: true, set: func(p *Push, raw json.RawMessage) (ok bool) {
-		p.UserName, ok = text(raw)
-		return ok && p.UserName != "" && len(p.UserName) <= MaxUserNameBytes
+	{name: "userName", want: "a string of 1 to 256 bytes", private: true, set: func(p *Push, raw json.RawMessage) bool {
+		s, ok := text(raw)
+		if ok = ok && s != "" && len(s) <= MaxUserNameBytes; ok {
+			p.UserName = s
+		}
+		return ok
 	}},
 	{name: "scene", set: setScene},
 	{name: "voipCallType", want: `"voice", "video", 0 or 1`, set: setVoipCallType},

@@ -59,27 +59,26 @@ func (a Answer) Reason() Reason {
 }
 
 // DecodeAnswer reads an answer. code is required, and with code 0 errorReason
-// is too; a rejection needs none. The error never repeats what was sent: it
-// may hold a name.
+// is too; a rejection needs none, and what it has is not looked at. The names
+// are read exactly as they are spelled. The error never repeats what was sent:
+// it may hold a name.
 func DecodeAnswer(b []byte) (Answer, error) {
-	var w struct {
-		Code        *Code        `json:"code"`
-		ErrorReason *ErrorReason `json:"errorReason"`
-		Message     any          `json:"message"`
-		Duplicate   *bool        `json:"duplicate"`
-	}
-	switch err := json.Unmarshal(b, &w); {
-	case err != nil:
+	m, ok := fields(b)
+	if !ok {
 		return Answer{}, fmt.Errorf("an answer of %d bytes is not {code, errorReason}", len(b))
-	case w.Code == nil:
-		return Answer{}, fmt.Errorf("an answer of %d bytes has no code", len(b))
-	case *w.Code == CodeOK && w.ErrorReason == nil:
-		return Answer{}, fmt.Errorf("an answer of %d bytes has code 0 and no errorReason", len(b))
 	}
-	a := Answer{Code: *w.Code, Duplicate: w.Duplicate != nil && *w.Duplicate}
-	a.Message, _ = w.Message.(string)
+	code, ok := integer(m["code"])
+	if !ok {
+		return Answer{}, fmt.Errorf("an answer of %d bytes has no code that is an integer", len(b))
+	}
+	a := Answer{Code: Code(code), Duplicate: string(m["duplicate"]) == "true"}
+	a.Message, _ = text(m["message"])
 	if a.Code == CodeOK {
-		a.ErrorReason = w.ErrorReason
+		e, ok := integer(m["errorReason"])
+		if !ok {
+			return Answer{}, fmt.Errorf("an answer of %d bytes has code 0 and no errorReason that is an integer", len(b))
+		}
+		a.ErrorReason = new(ErrorReason(e))
 	}
 	return a, nil
 }

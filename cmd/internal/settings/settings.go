@@ -34,13 +34,16 @@ type Variable struct {
 }
 
 // Load fills spec, a pointer to a struct of groups, from the environment. Its
-// error joins every fault, each named by its variable and with what is legal.
-// warnings name variables of the same groups that no setting has: misspelt ones.
+// error joins every fault, each named by its variable and with what is legal;
+// a setting at fault has its default, so that others can still be held against
+// it. warnings name variables of the same groups that no setting has: misspelt
+// ones.
 func Load(spec any) (warnings []string, err error) {
 	var errs []error
 	vars := Variables(spec)
 	for i := range vars {
 		if err := vars[i].load(); err != nil {
+			vars[i].setDefault()
 			errs = append(errs, err)
 		}
 	}
@@ -50,12 +53,17 @@ func Load(spec any) (warnings []string, err error) {
 // Defaults fills spec with the defaults alone, whatever the environment says.
 func Defaults(spec any) {
 	for _, v := range Variables(spec) {
-		if v.Default == "" {
-			continue
-		}
-		if err := parse(v.value, v.Default); err != nil {
-			panic("settings: " + v.Name + ": tag default: " + err.Error()) // a defect that any test finds
-		}
+		v.setDefault()
+	}
+}
+
+func (v *Variable) setDefault() {
+	if v.Default == "" {
+		v.value.SetZero()
+		return
+	}
+	if err := parse(v.value, v.Default); err != nil {
+		panic("settings: " + v.Name + ": tag default: " + err.Error()) // a defect that any test finds
 	}
 }
 
