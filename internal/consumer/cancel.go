@@ -36,18 +36,25 @@ func newCancels(log *slog.Logger) *cancels {
 }
 
 // watch ends a delivery when its call is cancelled, at once when it is already.
-func (c *cancels) watch(d *delivery) {
+// first is the delivery of the same call that came before it and is still in
+// this worker's hands; nil: there is none.
+func (c *cancels) watch(d *delivery) (first *delivery) {
 	id := d.envelope.CallID
 	if id == "" {
-		return
+		return nil
 	}
 	c.mu.Lock()
 	at, known := c.known[id]
-	c.watched[id] = append(c.watched[id], d)
+	others := c.watched[id]
+	if len(others) > 0 {
+		first = others[len(others)-1]
+	}
+	c.watched[id] = append(others, d)
 	c.mu.Unlock()
 	if known && time.Since(at) < cancelLife {
 		d.cancel(voip.ErrCancelled)
 	}
+	return first
 }
 
 func (c *cancels) unwatch(d *delivery) {

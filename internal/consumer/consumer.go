@@ -83,6 +83,7 @@ type Consumer struct {
 	kill     context.CancelCauseFunc
 	stopping chan struct{} // closed when the worker stops taking pushes
 	running  sync.WaitGroup
+	idle     chan handover // goroutines that wait for a push listen on it
 }
 
 // Parts are what a consumer works with.
@@ -103,7 +104,7 @@ func New(cfg Config, p Parts) *Consumer {
 		cfg: cfg, nc: p.Conn, handler: p.Handler, notifier: p.Notifier, recorder: p.Recorder, log: p.Log, hooks: p.Hooks.filled(),
 		calls:   &calls{js: p.JS, stream: p.Calls, prefix: callsPrefix},
 		cancels: newCancels(p.Log), leases: newLeases(p.Conn, cfg.AckWait, p.Log), turns: newTurns(),
-		stopping: make(chan struct{}),
+		stopping: make(chan struct{}), idle: make(chan handover),
 	}
 	c.puller = &puller{
 		nc: p.Conn, subject: pullSubject, log: p.Log, deliver: c.take,
@@ -245,19 +246,61 @@ func (c *Consumer) take(msg *nats.Msg) {
 	if earlier != nil && c.adopted(earlier, d) {
 		return
 	}
-	c.running.Go(func() {
-		if earlier != nil {
-			<-earlier.done // whatever it still attempts comes first
+	h := handover{d: d, earlier: earlier, first: c.cancels.watch(d)}
+	c.running.Add(1)
+	select {
+	case c.idle <- h:
+	default:
+		go c.work(h)
+	}
+}
+
+// handover is a delivery for a goroutine, and those that it must wait for; nil:
+// none.
+type handover struct {
+	d       *delivery
+	earlier *delivery // an earlier delivery of the same push, until it is done
+	first   *delivery // an earlier push of the same call, until it has claimed it
+}
+
+// work takes deliveries through their lives, one after another: a goroutine
+// that is kept has the stack that a push needs, which a new one has to grow.
+func (c *Consumer) work(next handover) {
+	spare := time.NewTimer(idleLife)
+	defer spare.Stop()
+	for {
+		c.live(next)
+		spare.Reset(idleLife)
+		select {
+		case next = <-c.idle:
+		case <-spare.C:
+			return
+		case <-c.stopping:
+			return
 		}
-		c.cancels.watch(d)
-		c.process(d)
-		c.cancels.unwatch(d)
-		d.end(nil)
-		count := c.leases.release(d)
-		close(d.done)
-		c.recorder.InFlight(count)
-		c.puller.refill()
-	})
+	}
+}
+
+// idleLife is how long a goroutine waits for its next push.
+const idleLife = 10 * time.Second
+
+func (c *Consumer) live(h handover) {
+	defer c.running.Done()
+	if h.earlier != nil {
+		<-h.earlier.done // whatever it still attempts comes first
+	}
+	if h.first != nil {
+		<-h.first.claim() // the call is its first push's, whatever is wrong with it
+	}
+	d := h.d
+	c.process(d)
+	d.claimed()
+	c.cancels.unwatch(d)
+	d.end(nil)
+	count := c.leases.release(d)
+	close(d.done)
+	c.recorder.InFlight(count)
+	c.puller.refill()
 }
 
 // adopted says whether the delivery that is in our hands already stands for

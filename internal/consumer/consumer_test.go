@@ -348,3 +348,23 @@ func TestOutcomeNotStored(t *testing.T) {
 		t.Errorf("%d attempts, all: %v", res.AttemptsTotal, r.seen.all())
 	}
 }
+
+// TestFirstPushHasTheCall: of pushes that arrive together the first has the
+// call, also when it is the one that is wrong.
+func TestFirstPushHasTheCall(t *testing.T) {
+	r := newRig(t)
+	const calls = 40
+	for i := range calls {
+		r.push(t, fmt.Sprintf(`{"callId":"c-%d"}`, i), nil) // malformed: it has no data
+		r.push(t, pushOf(fmt.Sprint("c-", i)), nil)
+	}
+	r.start(t, reported)
+	for id, res := range r.settled(t) {
+		if res.Reason != voip.ReasonMalformedPush {
+			t.Errorf("call %s: %s, want its first push's MALFORMED_PUSH", id, res.Reason)
+		}
+	}
+	if got := len(r.seen.all()); got != 0 {
+		t.Errorf("%d attempts for pushes that came second", got)
+	}
+}

@@ -25,6 +25,9 @@ type delivery struct {
 	envelope voip.Envelope
 	redrive  voip.Redrive
 
+	// hard ends when the worker is cut off, and with nothing else: what settles
+	// the push runs in it, and attempts, which outlive a cancel and a stop.
+	hard context.Context //nolint:containedctx // it carries the callId for every line of the log
 	// life ends with voip.ErrStopping or voip.ErrLeaseLost; call, its child,
 	// with voip.ErrCancelled as well.
 	life   context.Context //nolint:containedctx // it lives exactly as long as the delivery
@@ -38,6 +41,8 @@ type delivery struct {
 	deliveries uint64
 	leased     time.Time // when the broker was last known to hold the push for us
 	lost       bool
+	hasClaimed bool
+	claiming   chan struct{} // closed by claimed; nil until another push waits for it
 }
 
 // newDelivery reads a message of the push stream. Its error says that the
@@ -52,7 +57,8 @@ func newDelivery(ctx context.Context, msg *nats.Msg) (*delivery, error) {
 		reply: msg.Reply, deliveries: meta.NumDelivered, leased: time.Now(), done: make(chan struct{}),
 	}
 	d.envelope = voip.OpenPush(msg.Data)
-	d.life, d.end = context.WithCancelCause(voip.WithCallID(ctx, d.envelope.CallID))
+	d.hard = voip.WithCallID(ctx, d.envelope.CallID)
+	d.life, d.end = context.WithCancelCause(d.hard)
 	d.call, d.cancel = context.WithCancelCause(d.life)
 	return d, nil
 }
@@ -114,4 +120,26 @@ func (d *delivery) renew(at time.Time) {
 		d.leased = at
 	}
 	d.mu.Unlock()
+}
+
+// claim is closed once this push has, or has not, claimed its call.
+func (d *delivery) claim() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.claiming == nil {
+		d.claiming = make(chan struct{})
+		if d.hasClaimed {
+			close(d.claiming)
+		}
+	}
+	return d.claiming
+}
+
+func (d *delivery) claimed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.hasClaimed && d.claiming != nil {
+		close(d.claiming)
+	}
+	d.hasClaimed = true
 }

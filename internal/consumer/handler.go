@@ -122,7 +122,7 @@ func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Pus
 	}
 	connected := h.connect(ctx, in, push, *v.ExpiresAt)
 	picture, avatarErr := h.picture(ctx, v, push)
-	connectErr := <-connected
+	connectErr := connected()
 	// What ended the call meanwhile comes before what the stages say of it.
 	if err := ended(ctx, &in.Past); err != nil {
 		return err
@@ -144,20 +144,19 @@ func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Pus
 }
 
 // connect begins the connection step, when there is one and the call was not
-// connected by an earlier delivery. The channel gives its end.
-func (h *Handler) connect(ctx context.Context, in *Input, push *voip.Push, expires time.Time) <-chan error {
-	end := make(chan error, 1)
+// connected by an earlier delivery. It returns what waits for its end.
+func (h *Handler) connect(ctx context.Context, in *Input, push *voip.Push, expires time.Time) (wait func() error) {
 	if h.Connector == nil || in.Past.Connected {
-		end <- nil
-		return end
+		return func() error { return nil }
 	}
+	end := make(chan error, 1)
 	go func() {
 		began := time.Now()
 		err := h.Connector.Connect(ctx, push, in.Redrive.Count, expires)
 		h.Recorder.Stage(stageConnect, time.Since(began))
 		end <- err
 	}()
-	return end
+	return func() error { return <-end }
 }
 
 func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (voip.UserProfile, error) {

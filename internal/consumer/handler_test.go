@@ -42,6 +42,7 @@ func (freeTurn) Pause(voip.Progress) {}
 func (noMetrics) Stage(string, time.Duration)           {}
 func (noMetrics) Avatar(string, string)                 {}
 func (noMetrics) Attempt(string)                        {}
+func (noMetrics) CircuitOpen(bool)                      {}
 func (noMetrics) Outcome(string, string, time.Duration) {}
 func (noMetrics) DeadLetter(string)                     {}
 func (noMetrics) Duplicate()                            {}

@@ -32,6 +32,7 @@ func (c *Consumer) process(d *delivery) {
 	}
 	began := time.Now()
 	cl, what, err := c.claim(d)
+	d.claimed()
 	c.recorder.Stage(stageClaim, time.Since(began))
 	if err != nil {
 		c.unclaimed(d, err)
@@ -97,7 +98,7 @@ func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
 // lookUp creates the call's record, or reads what the one that is there says
 // of this push.
 func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate, error) {
-	ctx := voip.WithCallID(c.hard, d.envelope.CallID)
+	ctx := d.hard
 	if trusted {
 		have, found, err := c.calls.read(ctx, mine.key)
 		if err != nil {
@@ -156,7 +157,7 @@ func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim
 // run takes a claimed push through the pipeline and settles it.
 func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
 	t := &turn{
-		turns: c.turns, weight: 1, attempt: voip.WithCallID(c.hard, d.envelope.CallID),
+		turns: c.turns, weight: 1, attempt: d.hard,
 		check: func() error { return d.alive(c.cfg.AckWait) },
 	}
 	in := &Input{Envelope: d.envelope, Header: d.header, Stored: d.stored, Redrive: d.redrive}
@@ -193,7 +194,7 @@ func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
 // worker lives to see it wait.
 func (c *Consumer) alone(d *delivery, cl *claim, t *turn) {
 	t.weight = whole
-	ctx := voip.WithCallID(c.hard, d.envelope.CallID)
+	ctx := d.hard
 	store := func() error {
 		err := insist(ctx, func() error { return c.calls.write(ctx, cl) }, func(err error) {
 			c.log.WarnContext(ctx, "cannot store the record of a suspect, trying again", "error", err)

@@ -43,7 +43,7 @@ func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) {
 		return
 	}
 	cl.record.Decided, cl.record.Progress = dead, v.Progress
-	ctx := voip.WithCallID(c.hard, r.CallID)
+	ctx := d.hard
 	err := insist(ctx, func() error {
 		if err := d.alive(c.cfg.AckWait); err != nil {
 			return errTaken
@@ -68,7 +68,7 @@ func (c *Consumer) settleDead(d *delivery, cl *claim) {
 
 func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) {
 	r := &dead.Result
-	ctx := voip.WithCallID(c.hard, r.CallID)
+	ctx := d.hard
 	stored, err := c.notifier.DeadLetter(ctx, c.may(d), &voip.DeadLetter{
 		Body: d.body, Header: d.header, Reason: r.Reason, Error: r.Message, Stage: dead.Stage, CallID: r.CallID,
 		Attempts: r.AttemptsTotal, FirstSeen: d.stored, FailedAt: r.CompletedAt, ExpiresAt: r.ExpiresAt, Worker: r.Worker,
@@ -91,7 +91,7 @@ func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) {
 }
 
 func (c *Consumer) publishResult(d *delivery, r *voip.Result) {
-	ctx := voip.WithCallID(c.hard, r.CallID)
+	ctx := d.hard
 	stored, err := c.notifier.Result(ctx, c.may(d), r, d.header.Get(voip.HeaderTraceparent))
 	if err != nil {
 		c.unstored(d, err)
@@ -143,7 +143,7 @@ func (c *Consumer) giveBack(d *delivery, cl *claim, p voip.Progress, why error) 
 		return
 	}
 	if cl != nil {
-		ctx, cancel := context.WithTimeout(voip.WithCallID(context.WithoutCancel(c.hard), d.envelope.CallID), giveBackTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.hard), giveBackTimeout)
 		defer cancel()
 		cl.record.Progress, cl.record.Starts, cl.record.Clean = p, 0, true
 		switch err := c.calls.write(ctx, cl); {
