@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -66,8 +67,9 @@ func (s *calls) write(ctx context.Context, c *claim) error {
 	if err != nil {
 		return fmt.Errorf("encode the record of a call: %w", err)
 	}
-	msg := &nats.Msg{Subject: s.prefix + c.key, Data: body}
-	future, err := s.js.PublishMsgAsync(msg, jetstream.WithExpectLastSequencePerSubject(c.revision))
+	future, err := s.js.PublishMsgAsync(&nats.Msg{Subject: s.prefix + c.key, Data: body, Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.revision, 10)},
+	}})
 	if err != nil {
 		return err
 	}
@@ -120,8 +122,13 @@ func (s *calls) create(ctx context.Context, c *claim) (other *claim, err error) 
 	}
 }
 
+// final is an error that is not worth another try.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
+
 // insist repeats what failed because the broker is away, until ctx ends.
-// errTaken is final.
+// errTaken is final too.
 func insist(ctx context.Context, try func() error, failed func(error)) error {
 	wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(insistInitial),
 		backoff.WithMaxInterval(insistMax), backoff.WithMaxElapsedTime(0))
@@ -129,6 +136,9 @@ func insist(ctx context.Context, try func() error, failed func(error)) error {
 		err := try()
 		if err == nil || errors.Is(err, errTaken) {
 			return err
+		}
+		if f, ok := errors.AsType[final](err); ok {
+			return f.error
 		}
 		if cause := context.Cause(ctx); cause != nil {
 			return cause

@@ -78,6 +78,7 @@ type Consumer struct {
 	leases  *leases
 	turns   *turns
 	puller  *puller
+	window  window
 
 	hard     context.Context //nolint:containedctx // the life of everything that was begun
 	kill     context.CancelCauseFunc
@@ -104,13 +105,20 @@ func New(cfg Config, p Parts) *Consumer {
 		cfg: cfg, nc: p.Conn, handler: p.Handler, notifier: p.Notifier, recorder: p.Recorder, log: p.Log, hooks: p.Hooks.filled(),
 		calls:   &calls{js: p.JS, stream: p.Calls, prefix: callsPrefix},
 		cancels: newCancels(p.Log), leases: newLeases(p.Conn, cfg.AckWait, p.Log), turns: newTurns(),
-		stopping: make(chan struct{}), idle: make(chan handover),
+		window: window{most: cfg.MaxInFlight}, stopping: make(chan struct{}), idle: make(chan handover),
 	}
 	c.puller = &puller{
 		nc: p.Conn, subject: pullSubject, log: p.Log, deliver: c.take,
-		room: func() int { return cfg.MaxInFlight - c.leases.count() },
+		room: c.room,
 	}
 	return c
+}
+
+// room is how many more pushes this worker can take.
+func (c *Consumer) room() int {
+	held := c.leases.count()
+	running := held - int(c.turns.waiting.Load())
+	return min(c.cfg.MaxInFlight-held, c.window.size()-running)
 }
 
 const (
@@ -293,10 +301,14 @@ func (c *Consumer) live(h handover) {
 		<-h.first.claim() // the call is its first push's, whatever is wrong with it
 	}
 	d := h.d
+	began := time.Now()
 	c.process(d)
+	if !d.waited {
+		c.window.observe(time.Since(began))
+	}
 	d.claimed()
 	c.cancels.unwatch(d)
-	d.end(nil)
+	d.cancel(nil)
 	count := c.leases.release(d)
 	close(d.done)
 	c.recorder.InFlight(count)

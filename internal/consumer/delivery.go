@@ -24,15 +24,14 @@ type delivery struct {
 	header   nats.Header
 	envelope voip.Envelope
 	redrive  voip.Redrive
+	waited   bool // for a retry, at least once
 
 	// hard ends when the worker is cut off, and with nothing else: what settles
 	// the push runs in it, and attempts, which outlive a cancel and a stop.
 	hard context.Context //nolint:containedctx // it carries the callId for every line of the log
-	// life ends with voip.ErrStopping or voip.ErrLeaseLost; call, its child,
-	// with voip.ErrCancelled as well.
-	life   context.Context //nolint:containedctx // it lives exactly as long as the delivery
-	call   context.Context //nolint:containedctx // likewise
-	end    context.CancelCauseFunc
+	// call ends with the first of voip.ErrCancelled, voip.ErrStopping and
+	// voip.ErrLeaseLost.
+	call   context.Context //nolint:containedctx // it lives exactly as long as the delivery
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when this worker has let go of the push
 
@@ -41,6 +40,7 @@ type delivery struct {
 	deliveries uint64
 	leased     time.Time // when the broker was last known to hold the push for us
 	lost       bool
+	ended      error // why this worker lets go of the push, whatever ended the call
 	hasClaimed bool
 	claiming   chan struct{} // closed by claimed; nil until another push waits for it
 }
@@ -58,8 +58,7 @@ func newDelivery(ctx context.Context, msg *nats.Msg) (*delivery, error) {
 	}
 	d.envelope = voip.OpenPush(msg.Data)
 	d.hard = voip.WithCallID(ctx, d.envelope.CallID)
-	d.life, d.end = context.WithCancelCause(d.hard)
-	d.call, d.cancel = context.WithCancelCause(d.life)
+	d.call, d.cancel = context.WithCancelCause(d.hard)
 	return d, nil
 }
 
@@ -103,6 +102,24 @@ func (d *delivery) alive(ackWait time.Duration) error {
 		return voip.ErrLeaseLost
 	}
 	return nil
+}
+
+// end makes this worker let go of the push: voip.ErrStopping, ErrLeaseLost.
+func (d *delivery) end(why error) {
+	d.mu.Lock()
+	if d.ended == nil {
+		d.ended = why
+	}
+	d.mu.Unlock()
+	d.cancel(why)
+}
+
+// over is why this worker lets go of the push; nil while it does not. A cancel
+// of the call is no reason: a cancelled call needs its result too.
+func (d *delivery) over() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ended
 }
 
 // forsake gives the lease up: this worker stays silent about the push.

@@ -13,8 +13,8 @@ import (
 
 func fakeDelivery(seq, deliveries uint64) *delivery {
 	d := &delivery{sequence: seq, deliveries: deliveries, leased: time.Now(), done: make(chan struct{}), reply: "ack"}
-	d.life, d.end = context.WithCancelCause(context.Background())
-	d.call, d.cancel = context.WithCancelCause(d.life)
+	d.hard = context.Background()
+	d.call, d.cancel = context.WithCancelCause(d.hard)
 	return d
 }
 

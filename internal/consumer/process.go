@@ -46,7 +46,7 @@ func (c *Consumer) process(d *delivery) {
 	case settled:
 		c.ack(d)
 	case silent:
-		c.log.DebugContext(d.life, "another worker has this push", "sequence", d.sequence)
+		c.log.DebugContext(d.hard, "another worker has this push", "sequence", d.sequence)
 		d.forsake()
 	}
 }
@@ -59,7 +59,7 @@ func (c *Consumer) unclaimed(d *delivery, err error) {
 		return
 	}
 	if !errors.Is(err, voip.ErrStopping) {
-		c.log.WarnContext(d.life, "a call could not be claimed", "sequence", d.sequence, "error", err)
+		c.log.WarnContext(d.hard, "a call could not be claimed", "sequence", d.sequence, "error", err)
 	}
 	c.giveBackUnstarted(d)
 }
@@ -69,7 +69,7 @@ func (c *Consumer) unclaimed(d *delivery, err error) {
 func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
 	redrive, err := voip.RedriveOf(d.header)
 	if err != nil {
-		c.log.WarnContext(d.life, "a header of the push is ignored", "error", err)
+		c.log.WarnContext(d.hard, "a header of the push is ignored", "error", err)
 	}
 	d.redrive = redrive
 	if d.envelope.CallID == "" {
@@ -84,13 +84,15 @@ func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
 	if trusted && deliveries == 1 {
 		return cl, fresh, nil // the stream's duplicate window has claimed it
 	}
-	// A cancel must not end this: a cancelled call needs its result too.
-	err = insist(d.life, func() error {
+	err = insist(d.hard, func() error {
+		if err := d.over(); err != nil {
+			return final{err}
+		}
 		var err error
 		cl, what, err = c.lookUp(d, cl, trusted)
 		return err
 	}, func(err error) {
-		c.log.DebugContext(d.life, "claiming again", "error", err)
+		c.log.DebugContext(d.hard, "claiming again", "error", err)
 	})
 	return cl, what, err
 }
@@ -172,7 +174,7 @@ func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
 		}
 	}
 	if redelivered {
-		c.log.InfoContext(d.life, "going on with a push that was delivered before",
+		c.log.InfoContext(d.hard, "going on with a push that was delivered before",
 			"sequence", d.sequence, "deliveries", cl.record.Deliveries, "attempts", in.Past.Total, "starts", cl.record.Starts)
 	}
 	if err := t.Resume(d.call); err != nil && !errors.Is(err, voip.ErrCancelled) {
@@ -181,6 +183,7 @@ func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
 		return
 	}
 	v := c.handler.Handle(d.call, in, t)
+	d.waited = t.waited
 	t.release()
 	if errors.Is(v.Err, voip.ErrStopping) || errors.Is(v.Err, voip.ErrLeaseLost) || errors.Is(v.Err, errTaken) {
 		c.giveBack(d, cl, v.Progress, v.Err)

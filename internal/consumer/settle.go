@@ -46,7 +46,7 @@ func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) {
 	ctx := d.hard
 	err := insist(ctx, func() error {
 		if err := d.alive(c.cfg.AckWait); err != nil {
-			return errTaken
+			return final{err}
 		}
 		return c.calls.write(ctx, cl)
 	}, func(err error) {
@@ -113,24 +113,24 @@ func (c *Consumer) may(d *delivery) func() error {
 // whether the result is there before it does anything else.
 func (c *Consumer) unstored(d *delivery, err error) {
 	if errors.Is(err, voip.ErrLeaseLost) {
-		c.log.WarnContext(d.life, "the lease was lost before the outcome was stored", "sequence", d.sequence)
+		c.log.WarnContext(d.hard, "the lease was lost before the outcome was stored", "sequence", d.sequence)
 		return
 	}
-	c.log.WarnContext(d.life, "the outcome is not stored, the push is given back", "sequence", d.sequence, "error", err)
+	c.log.WarnContext(d.hard, "the outcome is not stored, the push is given back", "sequence", d.sequence, "error", err)
 	c.giveBackUnstarted(d)
 }
 
 func (c *Consumer) ack(d *delivery) {
 	if err := c.leases.say(d, msgAck); err != nil {
 		// It will be delivered again, found settled, and acked then.
-		c.log.DebugContext(d.life, "a settled push is not acked", "sequence", d.sequence, "error", err)
+		c.log.DebugContext(d.hard, "a settled push is not acked", "sequence", d.sequence, "error", err)
 	}
 }
 
 // giveBackUnstarted hands a push back as it came.
 func (c *Consumer) giveBackUnstarted(d *delivery) {
 	if err := c.leases.say(d, msgNak); err != nil {
-		c.log.DebugContext(d.life, "a push is left to its ack wait", "sequence", d.sequence, "error", err)
+		c.log.DebugContext(d.hard, "a push is left to its ack wait", "sequence", d.sequence, "error", err)
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *Consumer) giveBackUnstarted(d *delivery) {
 // next worker goes on where this one stopped. Being interrupted is no failure.
 func (c *Consumer) giveBack(d *delivery, cl *claim, p voip.Progress, why error) {
 	if errors.Is(why, voip.ErrLeaseLost) || errors.Is(why, errTaken) {
-		c.log.WarnContext(d.life, "the push is another worker's now", "sequence", d.sequence)
+		c.log.WarnContext(d.hard, "the push is another worker's now", "sequence", d.sequence)
 		d.forsake()
 		return
 	}

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"math"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -15,7 +16,10 @@ const whole = math.MaxInt64
 // turns is who may run. Pushes share it, a suspect takes it whole, so that
 // what kills a worker kills only itself. First come, first served: a suspect
 // waits for those that run, and those behind it wait for the suspect.
-type turns struct{ sem *semaphore.Weighted }
+type turns struct {
+	sem     *semaphore.Weighted
+	waiting atomic.Int64 // pushes that wait for their next attempt
+}
 
 func newTurns() *turns { return &turns{sem: semaphore.NewWeighted(whole)} }
 
@@ -25,6 +29,8 @@ type turn struct {
 	turns  *turns
 	weight int64
 	held   bool
+	waits  bool // for its next attempt
+	waited bool // at least once
 	// attempt is the context that attempts run in.
 	attempt context.Context //nolint:containedctx // handed out by Check, as voip.Turn asks
 	check   func() error
@@ -42,6 +48,7 @@ func (t *turn) Resume(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	t.held = true
+	t.wait(false)
 	if t.began == nil {
 		return nil
 	}
@@ -65,11 +72,25 @@ func (t *turn) Pause(p voip.Progress) {
 		t.paused(p)
 	}
 	t.release()
+	t.wait(true)
 }
 
+// release ends the turn, and the wait for the next one.
 func (t *turn) release() {
 	if t.held {
 		t.held = false
 		t.turns.sem.Release(t.weight)
 	}
+	t.wait(false)
+}
+
+func (t *turn) wait(waits bool) {
+	switch {
+	case waits && !t.waits:
+		t.turns.waiting.Add(1)
+		t.waited = true
+	case !waits && t.waits:
+		t.turns.waiting.Add(-1)
+	}
+	t.waits = waits
 }

@@ -8,17 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// fields reads a JSON object with its names exactly as they are spelled:
-// encoding/json's structs would take "CALLID" for callId. ok is false when b
-// is anything but one JSON object. Of a name that comes twice the last counts,
-// as in the device's JSON.parse.
-func fields(b []byte) (m map[string]json.RawMessage, ok bool) {
-	if err := json.Unmarshal(b, &m); err != nil {
-		return nil, false
-	}
-	return m, m != nil
-}
-
 // text reads a JSON string; ok is false when raw is anything else.
 func text(raw json.RawMessage) (s string, ok bool) {
 	if len(raw) < 2 || raw[0] != '"' {

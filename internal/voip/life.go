@@ -76,7 +76,7 @@ func DecodeCancel(body []byte) (id string, err error) {
 	if !ok {
 		return "", &MalformedPushError{Detail: "the cancel is not a JSON object"}
 	}
-	if id = callID(m["callId"]); id == "" {
+	if id = callID(m.get("callId")); id == "" {
 		return "", &MalformedPushError{Detail: "the cancel has no callId"}
 	}
 	return id, nil

@@ -60,6 +60,12 @@ func (p *Progress) LastReason() Reason {
 	return p.Attempts[len(p.Attempts)-1].Reason
 }
 
+// IsZero says that nothing is known of any attempt. (encoding/json asks it, and
+// would else compare field by field.)
+func (p *Progress) IsZero() bool {
+	return p.Total == 0 && p.Key == 0 && !p.Pending && !p.Unknown && !p.Connected
+}
+
 // Overdue is why a call is over once its deadline has passed: it expired when
 // no attempt is known of, else it failed as its last attempt did.
 func (p *Progress) Overdue() error {

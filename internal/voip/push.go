@@ -79,9 +79,9 @@ func OpenPush(body []byte) Envelope {
 	if !ok {
 		return Envelope{fault: "the body is not a JSON object"}
 	}
-	e := Envelope{CallID: callID(outer["callId"]), data: outer["data"]}
+	e := Envelope{CallID: callID(outer.get("callId")), data: outer.get("data")}
 	if e.CallID == "" {
-		e = openPayload(outer["data"])
+		e = openPayload(outer.get("data"))
 	}
 	switch {
 	case len(body) > MaxPushBytes:
@@ -97,12 +97,12 @@ func OpenPush(body []byte) Envelope {
 func openPayload(data json.RawMessage) Envelope {
 	if s, ok := text(data); ok {
 		if inner, ok := fields([]byte(s)); ok {
-			id := callID(inner["callId"])
+			id := callID(inner.get("callId"))
 			if _, exact := exactText(data); !exact && strings.ContainsRune(id, utf8.RuneError) {
 				id = "" // what it was before the outer string was read cannot be known
 			}
 			if id != "" {
-				return Envelope{CallID: id, data: inner["data"]}
+				return Envelope{CallID: id, data: inner.get("data")}
 			}
 		}
 	}
@@ -140,11 +140,11 @@ func (e Envelope) Decode(d Defaults) (Push, error) {
 	}
 	var bad InvalidAttributeError
 	for _, f := range pushFields {
-		if raw, ok := attributes[f.name]; ok && !f.set(&p, raw) {
+		if raw := attributes.get(f.name); raw != nil && !f.set(&p, raw) {
 			bad.add(f, raw)
 		}
 	}
-	if _, given := attributes["userName"]; !given && d.UserName == "" {
+	if d.UserName == "" && attributes.get("userName") == nil {
 		bad.Fields = append(bad.Fields, FieldError{Field: "userName", Got: "nothing", Want: "a name: CALL_DEFAULT_USER_NAME is empty"})
 	}
 	if len(bad.Fields) > 0 {
@@ -155,10 +155,10 @@ func (e Envelope) Decode(d Defaults) (Push, error) {
 
 // attributesOf reads data's fields; a string that holds no JSON object is
 // opaque and has none.
-func attributesOf(data json.RawMessage) (m map[string]json.RawMessage, ok bool) {
+func attributesOf(data json.RawMessage) (o object, ok bool) {
 	if s, isText := text(data); isText {
-		m, _ = fields([]byte(s))
-		return m, true
+		o, _ = fields([]byte(s))
+		return o, true
 	}
 	if len(data) == 0 || data[0] != '{' {
 		return nil, false

@@ -67,14 +67,14 @@ func DecodeAnswer(b []byte) (Answer, error) {
 	if !ok {
 		return Answer{}, fmt.Errorf("an answer of %d bytes is not {code, errorReason}", len(b))
 	}
-	code, ok := integer(m["code"])
+	code, ok := integer(m.get("code"))
 	if !ok {
 		return Answer{}, fmt.Errorf("an answer of %d bytes has no code that is an integer", len(b))
 	}
-	a := Answer{Code: Code(code), Duplicate: string(m["duplicate"]) == "true"}
-	a.Message, _ = text(m["message"])
+	a := Answer{Code: Code(code), Duplicate: string(m.get("duplicate")) == "true"}
+	a.Message, _ = text(m.get("message"))
 	if a.Code == CodeOK {
-		e, ok := integer(m["errorReason"])
+		e, ok := integer(m.get("errorReason"))
 		if !ok {
 			return Answer{}, fmt.Errorf("an answer of %d bytes has code 0 and no errorReason that is an integer", len(b))
 		}

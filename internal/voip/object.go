@@ -1,0 +1,103 @@
+package voip
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// object is the members of a JSON object as they stand in their text, which
+// they share: reading one copies nothing. It stands in place of a
+// map[string]json.RawMessage, which costs more than all else about a push.
+type object []member
+
+type member struct{ name, value []byte } // the name as it is quoted
+
+// fields reads a JSON object with its names exactly as they are spelled:
+// encoding/json's structs would take "CALLID" for callId. ok is false when b
+// is anything but one JSON object.
+func fields(b []byte) (o object, ok bool) {
+	b = bytes.TrimLeft(b, " \t\r\n")
+	if len(b) == 0 || b[0] != '{' || !json.Valid(b) {
+		return nil, false
+	}
+	o = make(object, 0, 8)
+	// From here on b is known to be well-formed, so that only strings and
+	// brackets need to be followed.
+	for i := skipSpace(b, 1); b[i] != '}'; {
+		end := skipValue(b, i)
+		m := member{name: b[i:end]}
+		i = skipSpace(b, skipSpace(b, end)+1) // past the colon
+		end = skipValue(b, i)
+		m.value = b[i:end]
+		o = append(o, m)
+		if i = skipSpace(b, end); b[i] == ',' {
+			i = skipSpace(b, i+1)
+		}
+	}
+	return o, true
+}
+
+// get is the value of a name; of a name that comes twice the last counts, as in
+// the device's JSON.parse. nil: there is none.
+func (o object) get(name string) json.RawMessage {
+	for i := len(o) - 1; i >= 0; i-- {
+		if quoted := o[i].name; len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name {
+			return o[i].value
+		}
+		if bytes.IndexByte(o[i].name, '\\') < 0 {
+			continue
+		}
+		if s, ok := text(o[i].name); ok && s == name {
+			return o[i].value
+		}
+	}
+	return nil
+}
+
+func skipSpace(b []byte, i int) int {
+	for b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n' {
+		i++
+	}
+	return i
+}
+
+// skipValue is where the value that begins at i ends.
+func skipValue(b []byte, i int) int {
+	switch b[i] {
+	case '"':
+		return skipString(b, i)
+	case '{', '[':
+		return skipNested(b, i)
+	}
+	for i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' && b[i] > ' ' {
+		i++
+	}
+	return i
+}
+
+func skipString(b []byte, i int) int {
+	for i++; b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+func skipNested(b []byte, i int) int {
+	depth := 0
+	for {
+		switch b[i] {
+		case '"':
+			i = skipString(b, i)
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		if i++; depth == 0 {
+			return i
+		}
+	}
+}
