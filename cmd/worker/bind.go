@@ -90,6 +90,12 @@ func (w *worker) bind(ctx context.Context) (jetstream.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bind the bucket %s: %w", voip.BucketCalls, err)
 	}
+	workers, err := w.js.Consumer(ctx, voip.StreamPush, voip.ConsumerWorkers)
+	if err != nil {
+		return nil, fmt.Errorf("bind the consumer %s: %w", voip.ConsumerWorkers, err)
+	}
+	// The leases follow what the broker really does, not what it should.
+	w.ackWait = workers.CachedInfo().Config.AckWait
 	return calls, nil
 }
 

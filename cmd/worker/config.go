@@ -147,7 +147,7 @@ func (c *config) validate() error {
 		errs = append(errs, errors.New("NATS_URL: this build has no embedded broker, want a comma-separated list of nats://host:port"))
 	}
 	// The stage itself knows what else of its group is legal.
-	if _, err := avatar.New(c.avatar(), nil); err != nil {
+	if _, err := avatar.New(c.avatar(), nil, nil); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -206,6 +206,7 @@ func (c *config) avatar() avatar.Config {
 		Policy: avatar.Policy(c.Avatar.Policy), MaxBytes: int64(c.Avatar.MaxBytes), MaxSourceBytes: int64(c.Avatar.MaxSourceBytes),
 		Timeout: c.Avatar.Timeout, ResourceDir: c.Avatar.ResourceDir, Default: c.Avatar.Default,
 		AllowedHosts: c.Avatar.AllowedHosts, AllowPrivate: c.Avatar.AllowPrivate, AllowHTTP: c.Avatar.AllowHTTP,
+		CacheBytes: int64(c.Avatar.CacheBytes), CacheTTL: c.Avatar.CacheTTL,
 	}
 }
 
@@ -216,9 +217,9 @@ func (c *config) report() report.Config {
 	}
 }
 
-func (c *config) consumer(worker string) consumer.Config {
+func (c *config) consumer(worker string, ackWait time.Duration) consumer.Config {
 	return consumer.Config{
-		MaxInFlight: c.Consumer.MaxInFlight, AckWait: c.Consumer.AckWait, MaxStarts: c.Consumer.MaxStarts,
+		MaxInFlight: c.Consumer.MaxInFlight, AckWait: ackWait, MaxStarts: c.Consumer.MaxStarts,
 		DrainTimeout: c.Consumer.DrainTimeout, Claim: consumer.ClaimMode(c.Call.Claim), Worker: worker,
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -57,6 +59,7 @@ type worker struct {
 	embedded  *broker.Server
 	nc        *nats.Conn
 	js        jetstream.JetStream
+	ackWait   time.Duration // the consumer's own
 }
 
 // inboxPrefix is what replies to a worker come to; permissions are given on it.
@@ -82,7 +85,7 @@ func (w *worker) run(ctx context.Context) error {
 		return err
 	}
 	w.onStop("probes", server.Shutdown)
-	pictures, err := avatar.New(w.cfg.avatar(), w.log, w.metrics)
+	pictures, err := avatar.New(w.cfg.avatar(), w.log, w.metrics) //nolint:contextcheck // it reads one file, at once
 	if err != nil {
 		return err
 	}
@@ -110,7 +113,7 @@ func (w *worker) run(ctx context.Context) error {
 }
 
 func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *consumer.Handler) error {
-	cfg := w.cfg.consumer(w.id)
+	cfg := w.cfg.consumer(w.id, w.ackWait)
 	swept, looked := w.health.Beat("leases", cfg.AckWait/2), w.health.Beat("pulling", beatEvery)
 	defer swept.Stop()
 	defer looked.Stop()
@@ -148,7 +151,7 @@ func (w *worker) connect(ctx context.Context) error {
 		w.log.InfoContext(ctx, "embedded broker", "url", server.URL(), "dir", cfg.EmbeddedDir)
 		opts = server.Options(opts)
 	}
-	nc, err := broker.Connect(&cfg, opts)
+	nc, err := broker.Connect(&cfg, opts) //nolint:contextcheck // the connection outlives ctx: the drain needs it
 	if err != nil {
 		return err
 	}
@@ -177,8 +180,8 @@ func (w *worker) onStop(name string, stop func(context.Context) error) {
 func (w *worker) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	for i := len(w.stops) - 1; i >= 0; i-- {
-		w.stops[i](ctx)
+	for _, stop := range slices.Backward(w.stops) {
+		stop(ctx)
 	}
 }
 

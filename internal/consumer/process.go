@@ -80,7 +80,7 @@ func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
 		key:    voip.RecordKey(d.envelope.CallID, redrive),
 		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker},
 	}
-	trusted := c.cfg.Claim == ClaimMsgID && d.header.Get(voip.HeaderMsgID) == d.envelope.CallID
+	trusted := c.cfg.Claim == ClaimMsgID && redrive.Count == 0 && d.header.Get(voip.HeaderMsgID) == d.envelope.CallID
 	if trusted && deliveries == 1 {
 		return cl, fresh, nil // the stream's duplicate window has claimed it
 	}
