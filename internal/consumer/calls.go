@@ -30,6 +30,23 @@ type record struct {
 	Decided  *decided      `json:"decided,omitempty"`
 }
 
+// encode is the record as JSON; that of a call which has just been claimed, as
+// most are, without the detour through reflection.
+func (r *record) encode() ([]byte, error) {
+	worker, err := json.Marshal(r.Worker)
+	if err == nil && r.Starts == 0 && !r.Clean && r.Decided == nil && r.Progress.IsZero() {
+		b := strconv.AppendUint([]byte(`{"sequence":`), r.Sequence, 10)
+		b = strconv.AppendUint(append(b, `,"deliveries":`...), r.Deliveries, 10)
+		b = append(append(b, `,"worker":`...), worker...)
+		return append(b, '}'), nil
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode the record of a call: %w", err)
+	}
+	return b, nil
+}
+
 // decided is a dead call's end, written before any of it is published.
 type decided struct {
 	Stage  voip.Stage  `json:"stage"`
@@ -54,6 +71,11 @@ const (
 	codeWrongSequenceReplicated = jetstream.JSErrCodeStreamWrongLastSequenceConstant
 )
 
+// createOnly is the header of a record that must not be there yet.
+//
+//nolint:gochecknoglobals // read only, and the same for every call
+var createOnly = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}}
+
 // calls is the bucket of the calls' records.
 type calls struct {
 	js     jetstream.JetStream
@@ -63,13 +85,15 @@ type calls struct {
 
 // write stores the claim's record if nobody else did since, else errTaken.
 func (s *calls) write(ctx context.Context, c *claim) error {
-	body, err := json.Marshal(&c.record)
+	body, err := c.record.encode()
 	if err != nil {
-		return fmt.Errorf("encode the record of a call: %w", err)
+		return err
 	}
-	future, err := s.js.PublishMsgAsync(&nats.Msg{Subject: s.prefix + c.key, Data: body, Header: nats.Header{
-		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.revision, 10)},
-	}})
+	header := createOnly
+	if c.revision > 0 {
+		header = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.revision, 10)}}
+	}
+	future, err := s.js.PublishMsgAsync(&nats.Msg{Subject: s.prefix + c.key, Data: body, Header: header})
 	if err != nil {
 		return err
 	}
@@ -130,8 +154,7 @@ func (f final) Unwrap() error { return f.error }
 // insist repeats what failed because the broker is away, until ctx ends.
 // errTaken is final too.
 func insist(ctx context.Context, try func() error, failed func(error)) error {
-	wait := backoff.NewExponentialBackOff(backoff.WithInitialInterval(insistInitial),
-		backoff.WithMaxInterval(insistMax), backoff.WithMaxElapsedTime(0))
+	var wait *backoff.ExponentialBackOff // made when it is needed: most tries succeed
 	for {
 		err := try()
 		if err == nil || errors.Is(err, errTaken) {
@@ -144,6 +167,10 @@ func insist(ctx context.Context, try func() error, failed func(error)) error {
 			return cause
 		}
 		failed(err)
+		if wait == nil {
+			wait = backoff.NewExponentialBackOff(backoff.WithInitialInterval(insistInitial),
+				backoff.WithMaxInterval(insistMax), backoff.WithMaxElapsedTime(0))
+		}
 		t := time.NewTimer(wait.NextBackOff())
 		select {
 		case <-t.C:

@@ -97,13 +97,38 @@ func (c *cancels) add(id string, at time.Time) {
 
 // follow reads the stream of cancels from its beginning. It returns once all
 // that it holds has been read; what comes later is followed until stop is
-// called.
-func (c *cancels) follow(ctx context.Context, js jetstream.JetStream) (stop func(), err error) {
-	ordered, err := js.OrderedConsumer(ctx, voip.StreamCancel, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+// called. Until it can be read it is tried again, and failed is told why.
+func (c *cancels) follow(ctx context.Context, js jetstream.JetStream, failed func(error)) (stop func(), err error) {
+	for {
+		stop, err := c.begin(ctx, js)
+		if err == nil || ctx.Err() != nil {
+			return stop, err
+		}
+		failed(err)
+		t := time.NewTimer(followRetry)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+		}
+	}
+}
+
+// Figures of the following. nats.go asks for a consumer's info for as long as
+// the context lives, also when the question was lost with a connection.
+const (
+	followRetry   = 500 * time.Millisecond
+	followTimeout = 3 * time.Second
+)
+
+func (c *cancels) begin(ctx context.Context, js jetstream.JetStream) (stop func(), err error) {
+	ask, cancel := context.WithTimeout(ctx, followTimeout)
+	defer cancel()
+	ordered, err := js.OrderedConsumer(ask, voip.StreamCancel, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
 	if err != nil {
 		return nil, fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
 	}
-	info, err := ordered.Info(ctx)
+	info, err := ordered.Info(ask)
 	if err != nil {
 		return nil, fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
 	}

@@ -143,19 +143,19 @@ func (h Hooks) filled() Hooks {
 }
 
 // Run consumes until ctx ends, then drains: unstarted and waiting pushes are
-// given back, started attempts are finished, all within the drain timeout. An
-// error says that it could not begin.
+// given back, started attempts are finished, all within the drain timeout.
 //
 //nolint:contextcheck // what was begun outlives ctx, on purpose
-func (c *Consumer) Run(ctx context.Context) error {
+func (c *Consumer) Run(ctx context.Context) {
 	c.hard, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer c.kill(voip.ErrStopping)
-	stopFollowing, err := c.cancels.follow(ctx, c.calls.js)
+	stopFollowing, err := c.cancels.follow(ctx, c.calls.js, func(err error) {
+		c.hooks.Looked()
+		c.hooks.State(err)
+		c.log.WarnContext(ctx, "cannot read the cancels, trying again", "error", err)
+	})
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped before it began: nothing is held
-		}
-		return err
+		return // stopped before it began: nothing is held
 	}
 	defer stopFollowing()
 	// The sweeper goes on through the drain: what is finished then is still leased.
@@ -167,7 +167,6 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 	c.pull(ctx)
 	c.drain(context.WithoutCancel(ctx))
-	return nil
 }
 
 // pull keeps the pulling alive until ctx ends.

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"testing"
@@ -142,4 +143,21 @@ func TestCancelsForget(t *testing.T) {
 			t.Error("a call that is gone is still watched")
 		}
 	})
+}
+
+// TestRecordEncodes: a fresh record is what encoding/json would write.
+func TestRecordEncodes(t *testing.T) {
+	for _, r := range []record{
+		{Sequence: 12, Deliveries: 1, Worker: "host-1/a2b3"},
+		{Sequence: 12, Deliveries: 3, Worker: "host/x", Clean: true},
+		{Sequence: 12, Deliveries: 3, Worker: "host/x", Starts: 2, Progress: voip.Progress{Unknown: true}},
+	} {
+		want, err := json.Marshal(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.encode(); err != nil || string(got) != string(want) {
+			t.Errorf("%s (%v), want %s", got, err, want)
+		}
+	}
 }

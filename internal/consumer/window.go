@@ -9,7 +9,7 @@ import (
 const (
 	// leastWindow keeps two cores busy: the broker's round trips are hidden
 	// behind that many pushes, and more of them only cost memory.
-	leastWindow = 256
+	leastWindow = 512
 	// throughput is what the window is made for, in pushes a second: with a
 	// service time of t it is throughput × t (Little's law).
 	throughput = 8000

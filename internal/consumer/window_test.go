@@ -13,7 +13,7 @@ func TestWindowFollowsTheServiceTime(t *testing.T) {
 	}{
 		{took: 0, most: 1024, want: leastWindow},
 		{took: 5 * time.Millisecond, most: 1024, want: leastWindow},
-		{took: 64 * time.Millisecond, most: 1024, want: 512},
+		{took: 96 * time.Millisecond, most: 1024, want: 768},
 		{took: 3 * time.Second, most: 1024, want: 1024},
 		{took: 3 * time.Second, most: 8, want: 8},
 		{took: time.Hour, most: 65536, want: 65536},

@@ -3,6 +3,7 @@ package voip
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 )
 
 // object is the members of a JSON object as they stand in their text, which
@@ -20,7 +21,7 @@ func fields(b []byte) (o object, ok bool) {
 	if len(b) == 0 || b[0] != '{' || !json.Valid(b) {
 		return nil, false
 	}
-	o = make(object, 0, 8)
+	o = make(object, 0, 4)
 	// From here on b is known to be well-formed, so that only strings and
 	// brackets need to be followed.
 	for i := skipSpace(b, 1); b[i] != '}'; {
@@ -40,15 +41,15 @@ func fields(b []byte) (o object, ok bool) {
 // get is the value of a name; of a name that comes twice the last counts, as in
 // the device's JSON.parse. nil: there is none.
 func (o object) get(name string) json.RawMessage {
-	for i := len(o) - 1; i >= 0; i-- {
-		if quoted := o[i].name; len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name {
-			return o[i].value
+	for _, m := range slices.Backward(o) {
+		if len(m.name) == len(name)+2 && string(m.name[1:len(m.name)-1]) == name {
+			return m.value
 		}
-		if bytes.IndexByte(o[i].name, '\\') < 0 {
+		if bytes.IndexByte(m.name, '\\') < 0 {
 			continue
 		}
-		if s, ok := text(o[i].name); ok && s == name {
-			return o[i].value
+		if s, ok := text(m.name); ok && s == name {
+			return m.value
 		}
 	}
 	return nil

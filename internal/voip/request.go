@@ -83,10 +83,13 @@ func DecodeAnswer(b []byte) (Answer, error) {
 	return a, nil
 }
 
+// usualSize is what most results and requests without a picture fit into.
+const usualSize = 1 << 10
+
 // encodeJSON is json.Marshal without HTML escapes and without the last newline.
 func encodeJSON(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
+	buf := bytes.NewBuffer(make([]byte, 0, usualSize))
+	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return nil, err

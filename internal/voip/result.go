@@ -116,15 +116,6 @@ type Result struct {
 	Redrives      int           `json:"redrives"`
 }
 
-// Encode is the result as JSON.
-func (r *Result) Encode() ([]byte, error) {
-	b, err := encodeJSON(r)
-	if err != nil {
-		return nil, fmt.Errorf("encode the result: %w", err)
-	}
-	return b, nil
-}
-
 // DecodeResult reads a message of voip.report.result.
 func DecodeResult(b []byte) (r Result, err error) {
 	if err := json.Unmarshal(b, &r); err != nil {

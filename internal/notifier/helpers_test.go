@@ -1,0 +1,108 @@
+package notifier_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/internal/notifier"
+	"github.com/voip-push/worker/internal/testkit"
+	"github.com/voip-push/worker/internal/voip"
+)
+
+func at(d time.Duration) time.Time {
+	return time.Date(2026, time.January, 2, 3, 4, 5, 678_901_234, time.UTC).Add(d)
+}
+
+// mayAlways is a lease that is never lost.
+func mayAlways() error { return nil }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func result(sequence uint64) *voip.Result {
+	r := &voip.Result{
+		CallID: "c-1", Attempts: []voip.Attempt{}, Worker: "host/instance",
+		Push: voip.PushRef{Stream: voip.StreamPush, Sequence: sequence, Deliveries: 1, ReceivedAt: at(0)},
+	}
+	r.Decide(nil)
+	r.Complete(at(4200 * time.Microsecond))
+	return r
+}
+
+func deadLetter(sequence uint64) *voip.DeadLetter {
+	return &voip.DeadLetter{
+		Body: []byte("{\"callId\": \"c-1\"} "), Reason: voip.ReasonCallKitInternal, Error: "CALLKIT_INTERNAL: code 1007200003", Stage: voip.StageReport,
+		CallID: "c-1", Attempts: 3, FirstSeen: at(0), FailedAt: at(time.Second), ExpiresAt: new(at(time.Minute)), Worker: "host/instance",
+		OriginSubject: voip.SubjectPush, OriginSequence: sequence,
+	}
+}
+
+// render is a stored message as a golden file shows it.
+func render(m *jetstream.RawStreamMsg) []byte {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, m.Subject)
+	for _, k := range slices.Sorted(maps.Keys(m.Header)) {
+		for _, v := range m.Header[k] {
+			fmt.Fprintf(&b, "%s: %s\n", k, v)
+		}
+	}
+	fmt.Fprintf(&b, "\n%s\n", m.Data)
+	return b.Bytes()
+}
+
+// only is the one message of a stream.
+func only(t *testing.T, js jetstream.JetStream, stream string) *jetstream.RawStreamMsg {
+	t.Helper()
+	m := testkit.Messages(t, js, stream)
+	if len(m) != 1 {
+		t.Fatalf("stream %s holds %d messages, want 1", stream, len(m))
+	}
+	return m[0]
+}
+
+// publisher counts what goes out, and may answer in the server's place.
+type publisher struct {
+	notifier.Publisher
+	sent   atomic.Int64
+	answer func(n int64, through func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error)
+}
+
+func (p *publisher) PublishMsgAsync(msg *nats.Msg, opts ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
+	n := p.sent.Add(1)
+	through := func() (jetstream.PubAckFuture, error) { return p.Publisher.PublishMsgAsync(msg, opts...) }
+	if p.answer == nil {
+		return through()
+	}
+	return p.answer(n, through)
+}
+
+// future is an answer that is known already.
+type future struct {
+	jetstream.PubAckFuture
+	ack *jetstream.PubAck
+	err error
+}
+
+func (f future) Ok() <-chan *jetstream.PubAck {
+	c := make(chan *jetstream.PubAck, 1)
+	if f.ack != nil {
+		c <- f.ack
+	}
+	return c
+}
+
+func (f future) Err() <-chan error {
+	c := make(chan error, 1)
+	if f.err != nil {
+		c <- f.err
+	}
+	return c
+}

@@ -1,0 +1,75 @@
+package voip
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+// TestEncodeIsWhatEncodingJSONWrites fills every field of a result, one after
+// the other, so that one which Encode leaves out is found.
+func TestEncodeIsWhatEncodingJSONWrites(t *testing.T) {
+	var r Result
+	check := func(what string) {
+		t.Helper()
+		want, err := encodeJSON(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Encode(); err != nil || string(got) != string(want) {
+			t.Errorf("%s:\n got %s (%v)\nwant %s", what, got, err, want)
+		}
+	}
+	check("nothing")
+	fill(reflect.ValueOf(&r).Elem(), check, "")
+	for _, s := range []string{"", "a\"b\\c", "<&>", "Li Lei \u674e\u96f7", "line\nbreak", "\u2028", "\xff", "\x7f"} {
+		r.CallID, r.Message = s, s
+		check("text")
+	}
+	for _, f := range []float64{0, 0.001, 1, 1.9, 123456.789, 3.6e6} {
+		r.LatencyMs = f
+		check("float")
+	}
+	for _, at := range []time.Time{{}, time.Unix(0, 1).UTC(), time.Unix(1e9, 0).UTC(), time.Date(2026, 1, 2, 3, 4, 5, 600, time.FixedZone("", 3600))} {
+		r.CompletedAt = at
+		check("time")
+	}
+}
+
+// fill sets every field below v to something, and tells of each.
+func fill(v reflect.Value, set func(path string), path string) {
+	switch v.Kind() { //nolint:exhaustive // the kinds that a result has
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Date(2026, 11, 23, 12, 0, 0, 123456789, time.UTC)))
+			break
+		}
+		for i := range v.NumField() {
+			fill(v.Field(i), set, path+"."+v.Type().Field(i).Name)
+		}
+		return
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		set(path)
+		fill(v.Elem(), set, path)
+		return
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		set(path)
+		for i := range v.Len() {
+			fill(v.Index(i), set, path)
+		}
+		return
+	case reflect.String:
+		v.SetString(path)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Float64:
+		v.SetFloat(1.5)
+	case reflect.Uint64:
+		v.SetUint(7)
+	default:
+		v.SetInt(7)
+	}
+	set(path)
+}
