@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -46,12 +47,7 @@ func (f *fieldFlags) names() []string {
 
 // any says whether any field was given.
 func (f *fieldFlags) any(flags *pflag.FlagSet) bool {
-	for _, n := range f.names() {
-		if flags.Changed(n) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.names(), flags.Changed)
 }
 
 // values are the fields that were given.

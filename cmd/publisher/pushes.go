@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -54,9 +55,7 @@ func (f *sendFlags) pushes(cmd *cobra.Command, fields *fieldFlags) ([]push, erro
 func (f *sendFlags) push(body []byte, header nats.Header) push {
 	p := push{callID: voip.OpenPush(body).CallID}
 	p.msg = &nats.Msg{Subject: voip.SubjectPush, Data: body, Header: nats.Header{}}
-	for k, v := range header {
-		p.msg.Header[k] = v
-	}
+	maps.Copy(p.msg.Header, header)
 	if p.callID != "" && !f.noMsgID {
 		p.msg.Header.Set(voip.HeaderMsgID, p.callID)
 	}
@@ -135,7 +134,7 @@ func (f *sendFlags) read(stdin io.Reader) ([][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--file: %w", err)
 		}
-		defer file.Close()
+		defer file.Close() //nolint:errcheck // it was only read
 		in = file
 	}
 	lines := bufio.NewScanner(in)

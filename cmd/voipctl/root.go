@@ -20,6 +20,6 @@ is the embedded one of a worker on this machine.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	})
-	root.AddCommand(newWatch(), newCancel(), cli.Version())
+	root.AddCommand(newWatch(), newCancel(), newCallKit(), cli.Version())
 	return root
 }

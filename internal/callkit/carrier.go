@@ -9,8 +9,8 @@ import (
 // Ended is a call that was ended by something else than its app.
 type Ended struct {
 	Ref
-	Was    voip.VoipCallState
-	Reason voip.ErrorReason
+	Was    voip.VoipCallState `json:"was"`
+	Reason voip.ErrorReason   `json:"reason"`
 }
 
 // DialCellular is the user who dials a carrier call (rule 7, src): calls that

@@ -1,11 +1,12 @@
 package callkit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"path"
 	"time"
 
@@ -22,7 +23,7 @@ const (
 	LoseAnswer                // the model answers, and the answer never arrives
 	Reset                     // the connection breaks before the bridge has read the request
 	NobodyThere               // nobody listens
-	TurnAway                  // the bridge says 503, and keeps nothing
+	TurnAway                  // the bridge answers with Status, and keeps nothing
 )
 
 // Fault is something that goes wrong, for the requests that it matches. Of
@@ -37,8 +38,15 @@ type Fault struct {
 	Effect      Effect
 	Code        voip.Code        // for AnswerWith
 	ErrorReason voip.ErrorReason // for AnswerWith, when Code is 0
+	Status      int              // for TurnAway, 300 to 599; 0: 503
 	RetryAfter  time.Duration    // for TurnAway
+
+	After time.Duration // it begins so long after it was injected
+	For   time.Duration // and ends so long after that; 0: never
 }
+
+// defaultStatus is what TurnAway answers with unless another is said.
+const defaultStatus = http.StatusServiceUnavailable
 
 // Latency is a log-normal distribution with the given quantiles, the shape of
 // most services; without a P99 above P50 it is P50 each time.
@@ -76,7 +84,8 @@ func (l Latency) wait(ctx context.Context) error {
 type fault struct {
 	Fault
 
-	answer voip.Answer
+	answer      voip.Answer
+	from, until time.Time // until zero: for good
 }
 
 // Inject adds a fault, and returns what takes it away again. Its error names
@@ -91,7 +100,14 @@ func (m *Model) Inject(f Fault) (remove func(), err error) {
 	if f.Effect < Delay || f.Effect > TurnAway {
 		return nil, fmt.Errorf("there is no effect %d", f.Effect)
 	}
-	in := &fault{Fault: f, answer: resolve(f.ErrorReason, "injected")}
+	f.Status = cmp.Or(f.Status, defaultStatus)
+	if f.Status < 300 || f.Status > 599 {
+		return nil, fmt.Errorf("status %d, want 300 to 599", f.Status)
+	}
+	in := &fault{Fault: f, answer: resolve(f.ErrorReason, "injected"), from: m.opts.Now().Add(f.After)}
+	if f.For > 0 {
+		in.until = in.from.Add(f.For)
+	}
 	if f.Code != voip.CodeOK {
 		in.answer = voip.Answer{Code: f.Code, Message: "injected"}
 	}
@@ -111,66 +127,4 @@ func (m *Model) remove(f *fault) {
 		}
 	}
 	m.faults = kept
-}
-
-// effects are what all faults together do to one request.
-type effects struct {
-	latency Latency
-	action  *fault // nil: nothing but the latency
-}
-
-func (m *Model) effects(req *voip.Request) (e effects) {
-	for _, f := range m.faults {
-		if !f.matches(req) {
-			continue
-		}
-		e.latency.P50 += f.Latency.P50
-		e.latency.P99 += f.Latency.P99
-		if e.action == nil && f.Effect != Delay {
-			e.action = f
-		}
-	}
-	return e
-}
-
-func (f *fault) matches(req *voip.Request) bool {
-	id := req.Attribute.CallID
-	if f.Attempts > 0 && req.Attempt > f.Attempts || f.DeviceID != "" && req.DeviceID != f.DeviceID {
-		return false
-	}
-	if f.CallID != "" {
-		if ok, err := path.Match(f.CallID, id); err != nil || !ok {
-			return false
-		}
-	}
-	return f.Share == 0 || f.Share == 1 || fate(id) < f.Share
-}
-
-// fate is a number from 0 to 1 that a callId always has, in every run.
-func fate(callID string) float64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(callID)) // a hash takes everything
-	// FNV's last bytes barely reach its upper bits: multiply them up.
-	return float64(h.Sum64()*0x9e3779b97f4a7c15>>11) / (1 << 53)
-}
-
-// reaches says that the bridge sees the request at all.
-func (f *fault) reaches() bool { return f.Effect == AnswerWith || f.Effect == LoseAnswer }
-
-// err is what the caller sees of a transport fault.
-func (f *fault) err() error {
-	e := &voip.ReportError{Reason: voip.ReasonReportUnavailable, Arrival: voip.MayHaveArrived}
-	switch f.Effect {
-	case LoseAnswer:
-		e.Detail = "the answer was lost (injected)"
-	case Reset:
-		e.Detail = "the connection was reset (injected)"
-	case NobodyThere:
-		e.Arrival, e.Detail = voip.NotArrived, "nobody is there (injected)"
-	case TurnAway:
-		e.Arrival, e.RetryAfter, e.Detail = voip.TurnedAway, f.RetryAfter, "turned away with 503 (injected)"
-	case Delay, AnswerWith:
-		return nil
-	}
-	return e
 }

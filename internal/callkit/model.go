@@ -21,6 +21,7 @@ type Model struct {
 	alone   *memory[fingerprint, bool] // calls on devices of their own: is it an outgoing one?
 	devices *memory[string, *device]
 	lasting map[string]*device
+	recent  []Ref // calls on devices of their own, for lists
 	faults  []*fault
 	stats   Stats
 }
@@ -46,23 +47,31 @@ func New(opts Options) *Model {
 // The call is judged first and the latency comes after: an answer that nobody
 // waited for was given all the same, as by a slow bridge.
 func (m *Model) Report(ctx context.Context, req *voip.Request) (voip.Answer, error) {
-	e := m.handle(req)
-	if err := e.latency.wait(ctx); err != nil {
-		e.Err = err
-	}
-	if m.opts.Observe != nil {
-		m.opts.Observe(e.Event)
-	}
+	e := m.report(ctx, req, InProcess)
 	if e.Err != nil {
 		return voip.Answer{}, e.Err
 	}
 	return e.Answer, nil
 }
 
-// handled is an event with the latency that delays its answer.
+// report is Report for the servers, which have to know what was injected.
+func (m *Model) report(ctx context.Context, req *voip.Request, via Via) handled {
+	e := m.handle(req)
+	e.Via, e.Request = via, req
+	if err := e.latency.wait(ctx); err != nil {
+		e.Err, e.fault = err, nil
+	}
+	if m.opts.Observe != nil {
+		m.opts.Observe(e.Event)
+	}
+	return e
+}
+
+// handled is an event with what delays and hinders its answer.
 type handled struct {
 	Event
 	latency Latency
+	fault   *fault // nil: none
 }
 
 func (m *Model) handle(req *voip.Request) (e handled) {
@@ -70,8 +79,8 @@ func (m *Model) handle(req *voip.Request) (e handled) {
 	defer m.mu.Unlock()
 	e.Ref, e.Method, e.Attempt, e.Key = refOf(req), req.Method, req.Attempt, req.IdempotencyKey
 	m.stats.Requests++
-	effects := m.effects(req)
-	e.latency = effects.latency
+	effects := m.effects(req, m.opts.Now())
+	e.latency, e.fault = effects.latency, effects.action
 	if effects.action != nil && !effects.action.reaches() {
 		m.stats.Faults++
 		e.Err = effects.action.err()

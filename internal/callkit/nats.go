@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -16,64 +18,52 @@ import (
 
 // What `nats service list` shows of the model.
 const (
-	serviceName    = "voip-callkit"
-	serviceVersion = "1.0.0"
+	serviceName        = "voip-callkit"
+	serviceVersion     = "1.0.0"
+	serviceDescription = "a model of the system's voipCall module"
+	endpointName       = "report"
 )
 
 // ServeNATS answers report requests on a subject as a NATS micro service until
 // ctx ends. Answers that an injected latency still delays are lost then.
 func ServeNATS(ctx context.Context, nc *nats.Conn, subject string, m *Model) error {
-	s := &natsServer{ctx: ctx, nc: nc, model: m}
-	service, err := micro.AddService(nc, micro.Config{
-		Name: serviceName, Version: serviceVersion, Description: "a model of the system's voipCall module",
-		Endpoint: &micro.EndpointConfig{Subject: subject, Handler: micro.HandlerFunc(s.handle)},
+	s := newService(nc, subject, func(ctx context.Context, msg *nats.Msg) error {
+		answer, err := m.answerNATS(ctx, msg.Data, msg.Header.Get(voip.HeaderIdempotencyKey))
+		if answer != nil {
+			answer.Subject = msg.Reply
+			_ = nc.PublishMsg(answer) // the asker's timeout tells of it
+		}
+		return err
 	})
-	if err != nil {
-		return fmt.Errorf("serve the Call Kit model on %q: %w", subject, err)
+	if err := s.start(ctx); err != nil {
+		return errors.Join(fmt.Errorf("serve the Call Kit model on %q: %w", subject, err), s.stop())
 	}
 	<-ctx.Done()
-	if err := service.Stop(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+	if err := s.stop(); err != nil {
 		return fmt.Errorf("stop serving the Call Kit model on %q: %w", subject, err)
 	}
 	return nil
 }
 
-// natsServer answers each request on its own, as a slow answer must delay no
-// other. Since micro counts when a handler returns, answers go out on the
-// connection, past its Request, which is not made for that.
-type natsServer struct {
-	ctx   context.Context //nolint:containedctx // micro's handlers are given none
-	nc    *nats.Conn
-	model *Model
-}
-
-func (s *natsServer) handle(r micro.Request) {
-	body, key, reply := r.Data(), r.Headers().Get(voip.HeaderIdempotencyKey), r.Reply()
-	go func() {
-		if answer := s.model.answerNATS(s.ctx, body, key); answer != nil {
-			answer.Subject = reply
-			_ = s.nc.PublishMsg(answer) // the asker's timeout tells of it
-		}
-	}()
-}
-
-// answerNATS is the message that answers a request; nil when none arrives.
-func (m *Model) answerNATS(ctx context.Context, body []byte, key string) *nats.Msg {
+// answerNATS is the message that answers a request; nil when none arrives. Its
+// error is what the statistics count as one: no answer of Call Kit's came.
+func (m *Model) answerNATS(ctx context.Context, body []byte, key string) (*nats.Msg, error) {
 	req, refusal := decodeRequest(body, key)
 	if refusal != nil {
-		return jsonAnswer(*refusal)
+		return jsonAnswer(*refusal), errors.New(refusal.Message)
 	}
-	a, err := m.Report(ctx, req)
-	e, failed := errors.AsType[*voip.ReportError](err)
+	e := m.report(ctx, req, ViaNATS)
 	switch {
-	case !failed:
-		return jsonAnswer(a)
-	case e.Arrival == voip.TurnedAway:
-		return turnedAway(e)
-	case e.Arrival == voip.NotArrived: // as the server itself says it
-		return &nats.Msg{Header: nats.Header{"Status": {"503"}}}
+	case e.Err == nil:
+		return jsonAnswer(e.Answer), nil
+	case e.fault == nil: // ctx has ended
+		return nil, e.Err
+	case e.fault.Effect == TurnAway:
+		return turnedAway(e.fault), e.Err
+	case e.fault.Effect == NobodyThere: // as the server itself says it
+		return &nats.Msg{Header: nats.Header{"Status": {"503"}}}, e.Err
 	default:
-		return nil
+		return nil, e.Err
 	}
 }
 
@@ -85,13 +75,16 @@ func jsonAnswer(a voip.Answer) *nats.Msg {
 	return &nats.Msg{Data: body}
 }
 
-func turnedAway(e *voip.ReportError) *nats.Msg {
-	h := nats.Header{micro.ErrorHeader: {"unavailable"}, micro.ErrorCodeHeader: {"503"}}
-	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+func turnedAway(f *fault) *nats.Msg {
+	h := nats.Header{micro.ErrorHeader: {http.StatusText(f.Status)}, micro.ErrorCodeHeader: {strconv.Itoa(f.Status)}}
+	if f.RetryAfter > 0 {
+		h.Set("Retry-After", retryAfter(f.RetryAfter))
 	}
 	return &nats.Msg{Header: h}
 }
+
+// retryAfter is the header's value, in whole seconds and never too soon.
+func retryAfter(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
 
 // decodeRequest reads a request. A wrong type is rule 1's 401 (doc); optional
 // fields that are missing have Call Kit's defaults.

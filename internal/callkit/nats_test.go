@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,5 +108,60 @@ func TestServeNATS(t *testing.T) {
 	}
 	if err := ServeNATS(t.Context(), nc, "not a subject", m); err == nil {
 		t.Error("serves on an impossible subject")
+	}
+}
+
+// TestServiceStats: what `nats service list`, `info` and `stats` read, with the
+// times and errors of answers that go out side by side.
+func TestServiceStats(t *testing.T) {
+	nc := connect(t)
+	m := New(Options{})
+	const slow = 100 * time.Millisecond
+	inject(t, m, Fault{Latency: Latency{P50: slow}})
+	inject(t, m, Fault{CallID: "busy", Effect: TurnAway})
+	serve(t, nc, m)
+	began := time.Now()
+	var all sync.WaitGroup
+	for _, id := range []string{"a", "b", "c", "d", "busy"} {
+		text := body(t, request(id))
+		all.Go(func() {
+			if _, err := nc.Request(voip.SubjectReport, []byte(text), 5*time.Second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if took := time.Since(began); took > 4*slow {
+		t.Errorf("five answers took %v: they were given one after the other", took)
+	}
+	read := func(verb string, into any) {
+		t.Helper()
+		msg, err := nc.Request("$SRV."+verb+"."+serviceName, nil, time.Second)
+		if err == nil {
+			err = json.Unmarshal(msg.Data, into)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ping micro.Ping
+	var info micro.Info
+	read("PING", &ping)
+	read("INFO", &info)
+	if ping.Type != micro.PingResponseType || ping.ID == "" || info.ID != ping.ID || len(info.Endpoints) != 1 || info.Endpoints[0].Subject != voip.SubjectReport {
+		t.Errorf("%+v, %+v", ping, info)
+	}
+	if _, err := nc.Request("$SRV.INFO."+serviceName+"."+ping.ID, nil, time.Second); err != nil {
+		t.Error(err)
+	}
+	var stats micro.Stats
+	for range 100 { // the last answer is counted after it was sent
+		if read("STATS", &stats); stats.Endpoints[0].NumRequests == 5 {
+			break
+		}
+	}
+	e := stats.Endpoints[0]
+	if e.NumRequests != 5 || e.NumErrors != 1 || !strings.Contains(e.LastError, "503") || e.AverageProcessingTime < slow || stats.Started.IsZero() {
+		t.Errorf("%+v", *e)
 	}
 }

@@ -29,13 +29,28 @@ type Options struct {
 	// SayDuplicate marks the answer to a live duplicate as one.
 	SayDuplicate bool
 
+	// List keeps the names of calls on devices of their own, so that Calls
+	// lists them.
+	List bool
 	// Observe is told of every request, outside the model's lock; nil: nobody is.
 	Observe func(Event)
 }
 
+// Via is the way that a request took to the model.
+type Via string
+
+// The ways.
+const (
+	InProcess Via = "process"
+	ViaNATS   Via = "nats"
+	ViaHTTP   Via = "http"
+)
+
 // Event is one request and what became of it.
 type Event struct {
 	Ref
+	Via         Via
+	Request     *voip.Request // as it came; not to be changed
 	Method      string
 	Attempt     int
 	Key         string
@@ -47,7 +62,14 @@ type Event struct {
 }
 
 // Stats counts what the model did.
-type Stats struct{ Requests, Accepted, Refused, Replayed, AvatarsHidden, Faults int64 }
+type Stats struct {
+	Requests      int64 `json:"requests"`
+	Accepted      int64 `json:"accepted"`
+	Refused       int64 `json:"refused"`
+	Replayed      int64 `json:"replayed"`
+	AvatarsHidden int64 `json:"avatarsHidden"`
+	Faults        int64 `json:"faults"`
+}
 
 // withDefaults fills in what is not said.
 func (o Options) withDefaults() Options {

@@ -107,6 +107,7 @@ func (m *Model) reportAlone(req *voip.Request, e *Event, now time.Time) *voip.An
 	}
 	e.Banner = banner(req)
 	m.alone.put(id, req.Method == voip.MethodOutgoing, now)
+	m.remember(e.Ref)
 	return m.success
 }
 

@@ -10,7 +10,11 @@ import (
 
 // Ref is a call's identity (rule 3). An empty DeviceID is a device of its own
 // for each call.
-type Ref struct{ BundleName, DeviceID, CallID string }
+type Ref struct {
+	BundleName string `json:"bundleName"`
+	DeviceID   string `json:"deviceId"`
+	CallID     string `json:"callId"`
+}
 
 func refOf(req *voip.Request) Ref {
 	return Ref{BundleName: req.BundleName, DeviceID: req.DeviceID, CallID: req.Attribute.CallID}

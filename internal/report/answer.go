@@ -1,7 +1,9 @@
 package report
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -20,9 +22,13 @@ func statusError(status int, retryAfter time.Duration) *voip.ReportError {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
 		e.Reason, e.Arrival = voip.ReasonReportUnavailable, voip.MayHaveArrived
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
+		e.Reason, e.Arrival, e.RetryAfter, e.Busy = voip.ReasonReportUnavailable, voip.TurnedAway, retryAfter, true
+	case http.StatusTooEarly:
+		e.Reason, e.Arrival, e.Busy = voip.ReasonReportUnavailable, voip.TurnedAway, true
+	case http.StatusServiceUnavailable:
 		e.Reason, e.Arrival, e.RetryAfter = voip.ReasonReportUnavailable, voip.TurnedAway, retryAfter
-	case http.StatusTooEarly, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
 		e.Reason, e.Arrival = voip.ReasonReportUnavailable, voip.TurnedAway
 	case http.StatusConflict:
 		e.Reason, e.Arrival, e.Duplicate = voip.ReasonReportRejected, voip.Answered, true
@@ -51,11 +57,17 @@ func statusDetail(status int) string {
 	return fmt.Sprintf("status %d", status)
 }
 
+// maxShown bounds what of an answer that cannot be read is logged.
+const maxShown = 1 << 10
+
 // readAnswer reads an answer. One that cannot be read is final: the far side
-// has the call, and says something that we do not understand.
-func readAnswer(body []byte) (voip.Answer, error) {
+// has the call, and says something that we do not understand. What it said may
+// hold a name, and is seen by whoever asked for private values in the log.
+func readAnswer(ctx context.Context, body []byte, log *slog.Logger) (voip.Answer, error) {
 	a, err := voip.DecodeAnswer(body)
 	if err != nil {
+		log.LogAttrs(ctx, slog.LevelWarn, "an answer to a report cannot be read",
+			slog.Int("bytes", len(body)), slog.Any("answer", voip.Private(body[:min(len(body), maxShown)])))
 		return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportRejected, Arrival: voip.Answered, Detail: err.Error()}
 	}
 	return a, nil

@@ -3,6 +3,8 @@ package report
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +90,7 @@ func (t *turn) Check(ctx context.Context) (context.Context, error) {
 type counts map[string]int
 
 func (c counts) Attempt(reason string) { c[reason]++ }
+func (c counts) CircuitOpen(bool)      {}
 
 func settings() Config {
 	return Config{Timeout: 3 * time.Second, Concurrency: 4, MaxAttempts: 5, BackoffInitial: 250 * time.Millisecond, BackoffMax: 5 * time.Second}
@@ -119,4 +122,8 @@ func life(t *testing.T, d time.Duration) (context.Context, context.CancelCauseFu
 	ctx, stop := context.WithDeadlineCause(t.Context(), time.Now().Add(d), voip.ErrExpired)
 	t.Cleanup(stop)
 	return context.WithCancelCause(ctx)
+}
+
+func containsAll(s string, words ...string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(s, w) })
 }

@@ -32,11 +32,12 @@ type HTTP struct {
 	url    string
 	token  *token // nil: none
 	client *http.Client
+	log    *slog.Logger
 }
 
 // NewHTTP makes the transport. Its error names what is wrong with the settings.
 func NewHTTP(cfg HTTPConfig, log *slog.Logger) (*HTTP, error) {
-	t := &HTTP{url: cfg.URL}
+	t := &HTTP{url: cfg.URL, log: log}
 	roots, err := loadRoots(cfg.CAFile)
 	errs := []error{checkURL(cfg.URL), err}
 	if cfg.Concurrency < 1 {
@@ -89,7 +90,7 @@ func (t *HTTP) Report(ctx context.Context, req *voip.Request) (voip.Answer, erro
 			Detail: fmt.Sprintf("an answer of more than %d bytes", maxAnswerBytes),
 		}
 	}
-	return readAnswer(answer)
+	return readAnswer(ctx, answer, t.log)
 }
 
 func (t *HTTP) newRequest(ctx context.Context, body []byte, key string) (*http.Request, error) {

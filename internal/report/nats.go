@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -16,11 +17,14 @@ import (
 type NATS struct {
 	nc      *nats.Conn
 	subject string
+	log     *slog.Logger
 }
 
 // NewNATS makes the transport that asks on a subject over nc, which stays the
 // caller's to close.
-func NewNATS(nc *nats.Conn, subject string) *NATS { return &NATS{nc: nc, subject: subject} }
+func NewNATS(nc *nats.Conn, subject string, log *slog.Logger) *NATS {
+	return &NATS{nc: nc, subject: subject, log: log}
+}
 
 // Report sends the request and waits for its answer until ctx ends.
 func (t *NATS) Report(ctx context.Context, req *voip.Request) (voip.Answer, error) {
@@ -32,7 +36,7 @@ func (t *NATS) Report(ctx context.Context, req *voip.Request) (voip.Answer, erro
 	if failure != nil {
 		return voip.Answer{}, failure
 	}
-	return readAnswer(reply)
+	return readAnswer(ctx, reply, t.log)
 }
 
 // ask is one request-reply under an idempotency key.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ import (
 
 const secret = "Li Lei's number"
 
-func startNATS(t *testing.T, opts *server.Options) *server.Server {
+func startNATS(t testing.TB, opts *server.Options) *server.Server {
 	t.Helper()
 	opts.Host, opts.Port, opts.NoLog, opts.NoSigs = "127.0.0.1", -1, true, true
 	s, err := server.NewServer(opts)
@@ -33,7 +34,7 @@ func startNATS(t *testing.T, opts *server.Options) *server.Server {
 	return s
 }
 
-func dial(t *testing.T, s *server.Server, opts ...nats.Option) *nats.Conn {
+func dial(t testing.TB, s *server.Server, opts ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := nats.Connect(s.ClientURL(), opts...)
 	if err != nil {
@@ -95,7 +96,7 @@ func TestNATSAnswers(t *testing.T) {
 	})
 	req := request()
 	req.IdempotencyKey = "c-1.r0.a1"
-	a, err := NewNATS(nc, "report").Report(t.Context(), &req)
+	a, err := NewNATS(nc, "report", slog.New(slog.DiscardHandler)).Report(t.Context(), &req)
 	if err != nil || a.Reason() != voip.ReasonVoipCallExists || !a.Duplicate {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -139,7 +140,7 @@ func TestNATSFailures(t *testing.T) {
 			if tt.handler != nil {
 				responds(t, nc, subject, tt.handler)
 			}
-			e := failureOf(t, NewNATS(nc, subject), tt.timeout)
+			e := failureOf(t, NewNATS(nc, subject, slog.New(slog.DiscardHandler)), tt.timeout)
 			expectFailure(t, e, tt.reason, tt.arrival)
 			if want := map[bool]time.Duration{true: 7 * time.Second}[tt.name == "503"]; e.RetryAfter != want {
 				t.Errorf("Retry-After %v, want %v", e.RetryAfter, want)
@@ -149,7 +150,7 @@ func TestNATSFailures(t *testing.T) {
 	t.Run("too long", func(t *testing.T) {
 		req := request()
 		req.Attribute.UserProfile.Data = make([]byte, 64<<10)
-		_, err := NewNATS(nc, "report").Report(t.Context(), &req)
+		_, err := NewNATS(nc, "report", slog.New(slog.DiscardHandler)).Report(t.Context(), &req)
 		e, ok := errors.AsType[*voip.ReportError](err)
 		if !ok {
 			t.Fatal(err)
@@ -159,13 +160,13 @@ func TestNATSFailures(t *testing.T) {
 	t.Run("data that is no JSON", func(t *testing.T) {
 		req := request()
 		req.Data = []byte("{" + secret)
-		_, err := NewNATS(nc, "report").Report(t.Context(), &req)
+		_, err := NewNATS(nc, "report", slog.New(slog.DiscardHandler)).Report(t.Context(), &req)
 		if e, ok := errors.AsType[*voip.ReportError](err); !ok || e.Reason != voip.ReasonReportRejected || strings.Contains(e.Error(), secret) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("no time left", func(t *testing.T) {
-		expectFailure(t, failureOf(t, NewNATS(nc, "report"), 0), voip.ReasonReportUnavailable, voip.NotArrived)
+		expectFailure(t, failureOf(t, NewNATS(nc, "report", slog.New(slog.DiscardHandler)), 0), voip.ReasonReportUnavailable, voip.NotArrived)
 	})
 }
 
@@ -177,7 +178,7 @@ func TestNATSDenied(t *testing.T) {
 	}}})
 	violations := make(chan error, 1)
 	nc := dial(t, s, nats.UserInfo("w", "w"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { violations <- err }))
-	e := failureOf(t, NewNATS(nc, "report"), 200*time.Millisecond)
+	e := failureOf(t, NewNATS(nc, "report", slog.New(slog.DiscardHandler)), 200*time.Millisecond)
 	expectFailure(t, e, voip.ReasonReportUnavailable, voip.MayHaveArrived)
 	if err := <-violations; !errors.Is(err, nats.ErrPermissionViolation) {
 		t.Errorf("the error handler saw %v", err)
@@ -191,7 +192,7 @@ func TestNATSDisconnected(t *testing.T) {
 	nc := dial(t, s, nats.DisconnectErrHandler(func(*nats.Conn, error) { close(gone) }), nats.ReconnectWait(time.Hour))
 	s.Shutdown()
 	<-gone
-	expectFailure(t, failureOf(t, NewNATS(nc, "report"), time.Minute), voip.ReasonReportUnavailable, voip.NotArrived)
+	expectFailure(t, failureOf(t, NewNATS(nc, "report", slog.New(slog.DiscardHandler)), time.Minute), voip.ReasonReportUnavailable, voip.NotArrived)
 	if n, err := nc.Buffered(); err == nil && n > 0 {
 		t.Errorf("%d bytes wait to be sent", n)
 	}
@@ -203,7 +204,7 @@ func TestNATSClosed(t *testing.T) {
 	s := startNATS(t, &server.Options{})
 	nc, far := dial(t, s), dial(t, s)
 	responds(t, far, "report", func(*nats.Msg) { nc.Close() })
-	expectFailure(t, failureOf(t, NewNATS(nc, "report"), time.Minute), voip.ReasonReportUnavailable, voip.MayHaveArrived)
+	expectFailure(t, failureOf(t, NewNATS(nc, "report", slog.New(slog.DiscardHandler)), time.Minute), voip.ReasonReportUnavailable, voip.MayHaveArrived)
 }
 
 func TestNATSErrors(t *testing.T) {
@@ -233,6 +234,9 @@ func TestStatuses(t *testing.T) {
 		expectFailure(t, e, reason, arrival)
 		if e.Duplicate != (status == http.StatusConflict) {
 			t.Errorf("%d: duplicate %v", status, e.Duplicate)
+		}
+		if busy := status == 425 || status == 429; e.Busy != busy {
+			t.Errorf("%d: busy %v", status, e.Busy)
 		}
 		if honoured := status == 429 || status == 503; honoured != (e.RetryAfter == time.Second) {
 			t.Errorf("%d: Retry-After %v", status, e.RetryAfter)

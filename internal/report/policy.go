@@ -15,10 +15,12 @@ const maxTwice = 3
 
 // outcome is what one attempt came to.
 type outcome struct {
+	began      time.Time // of its attempt
 	reason     voip.Reason
 	answer     *voip.Answer // nil: Call Kit did not answer
 	arrival    voip.Arrival
 	duplicate  bool
+	busy       bool // the far side is there, and takes no more just now
 	retryAfter time.Duration
 	detail     string
 }
@@ -35,7 +37,7 @@ func outcomeOf(a voip.Answer, err error) outcome {
 	}
 	return outcome{
 		reason: e.Reason, answer: e.Answer, arrival: e.Arrival, retryAfter: e.RetryAfter, detail: e.Detail,
-		duplicate: e.Duplicate || e.Answer != nil && e.Answer.Duplicate,
+		duplicate: e.Duplicate || e.Answer != nil && e.Answer.Duplicate, busy: e.Busy,
 	}
 }
 
@@ -65,7 +67,7 @@ func (o *outcome) failure() *voip.ReportError {
 		return nil
 	}
 	return &voip.ReportError{
-		Reason: o.reason, Answer: o.answer, Arrival: o.arrival, Duplicate: o.duplicate, RetryAfter: o.retryAfter, Detail: o.detail,
+		Reason: o.reason, Answer: o.answer, Arrival: o.arrival, Duplicate: o.duplicate, Busy: o.busy, RetryAfter: o.retryAfter, Detail: o.detail,
 	}
 }
 

@@ -17,9 +17,11 @@ type Transport interface {
 	Report(ctx context.Context, req *voip.Request) (voip.Answer, error)
 }
 
-// Recorder counts attempts by their reason.
+// Recorder counts attempts by their reason, and is told when the circuit opens
+// and closes.
 type Recorder interface {
 	Attempt(reason string)
+	CircuitOpen(open bool)
 }
 
 // Stage makes the report attempts of all calls.
@@ -29,6 +31,8 @@ type Stage struct {
 	rec       Recorder
 	log       *slog.Logger
 	slots     chan struct{}
+	again     chan struct{} // the part of the slots that retries may take: fresh calls always find the rest
+	breaker   *breaker
 }
 
 // New makes a stage; its error names every setting that is wrong.
@@ -36,7 +40,11 @@ func New(cfg Config, t Transport, rec Recorder, log *slog.Logger) (*Stage, error
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Stage{cfg: cfg, transport: t, rec: rec, log: log, slots: make(chan struct{}, cfg.Concurrency)}, nil
+	return &Stage{
+		cfg: cfg, transport: t, rec: rec, log: log,
+		slots: make(chan struct{}, cfg.Concurrency), again: make(chan struct{}, max(1, cfg.Concurrency/2)),
+		breaker: newBreaker(cfg.Concurrency, rec, log),
+	}, nil
 }
 
 // Report makes the attempts of one call, after those that past tells of. ctx
@@ -63,6 +71,7 @@ type call struct {
 	failure  *voip.ReportError // of the last attempt
 	delays   *delays           // nil until the first wait
 	logged   voip.Reason       // the failure that was logged last
+	retry    bool              // the slot that is held is a retry's
 }
 
 func (c *call) run(ctx context.Context) error {
@@ -79,15 +88,13 @@ func (c *call) run(ctx context.Context) error {
 
 // attempt makes one attempt when it may. more: it failed, and another may follow.
 func (c *call) attempt(ctx context.Context) (more bool, err error) {
-	if err := c.turn.Resume(ctx); err != nil {
+	allowed, err := c.enter(ctx)
+	if err != nil {
 		return false, c.ended(err)
 	}
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return false, c.ended(context.Cause(ctx))
-	}
+	var out outcome
+	learned := learnedNothing
+	defer func() { c.leave(allowed, learned, &out) }()
 	work, err := c.turn.Check(ctx)
 	if err != nil {
 		return false, c.ended(err)
@@ -98,9 +105,12 @@ func (c *call) attempt(ctx context.Context) (more bool, err error) {
 	c.req.Attempt = c.progress.Total + 1
 	c.req.IdempotencyKey = voip.IdempotencyKey(c.req.Attribute.CallID, c.req.Redrives, c.progress.Key+1)
 	began := time.Now()
-	out := c.send(work)
+	out = c.send(work)
+	took := time.Since(began)
+	out.began = began
+	learned = out.verdict(work.Err() != nil && took < c.cfg.Timeout)
 	more = c.judge(&out)
-	c.progress.Add(voip.NewAttempt(began, time.Since(began), out.reason, out.answer))
+	c.progress.Add(voip.NewAttempt(began, took, out.reason, out.answer))
 	c.rec.Attempt(string(out.reason))
 	c.note(ctx, &out)
 	if c.failure = out.failure(); c.failure == nil {
@@ -129,11 +139,8 @@ func (c *call) wait(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, voip.ErrStopping) {
 		return c.ended(err)
 	}
-	if c.delays == nil {
-		c.delays = newDelays(c.cfg)
-	}
-	delay := c.delays.next(c.failure.RetryAfter)
-	if tooLate(ctx, delay) {
+	delay, held := c.delay()
+	if !held && tooLate(ctx, delay) {
 		return c.failure // not waited for
 	}
 	if ctx.Err() != nil {
@@ -146,21 +153,38 @@ func (c *call) wait(ctx context.Context) error {
 	return nil
 }
 
+// delay is the time to the next attempt. held: the circuit is open, and it is
+// waited for instead, to the deadline if need be; all that is left of the call's
+// own wait is what the bridge itself asked for.
+func (c *call) delay() (d time.Duration, held bool) {
+	if c.failure.Reason == voip.ReasonReportUnavailable && c.breaker.isOpen() {
+		return c.failure.RetryAfter, true
+	}
+	if c.delays == nil {
+		c.delays = newDelays(c.cfg)
+	}
+	return c.delays.next(c.failure.RetryAfter), false
+}
+
 // ended says what the end of ctx, or a refused turn, means for the call.
 func (c *call) ended(cause error) error {
 	if cause = plain(cause); !errors.Is(cause, voip.ErrExpired) {
 		return cause
 	}
-	return c.expired()
+	return c.expired(cause)
 }
 
 // expired: a call that was tried fails with the reason of its last attempt,
 // also when another worker made it.
-func (c *call) expired() error {
-	if c.failure != nil {
+func (c *call) expired(cause error) error {
+	switch {
+	case c.failure != nil:
 		return c.failure
+	case c.progress.Total == 0:
+		return cause
+	default:
+		return c.progress.Overdue()
 	}
-	return c.progress.Overdue()
 }
 
 // note logs a failure once for as long as its reason stays, and the success

@@ -187,7 +187,7 @@ func TestLastAnswerOutlivesATransportFailure(t *testing.T) {
 // turn is handed on for it.
 func TestDelays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		transport, tn := &script{steps: []step{unavailable(voip.NotArrived)}}, &turn{}
+		transport, tn := &script{steps: []step{says(voip.CodeCannotConnect, 0)}}, &turn{}
 		ctx, cancel := life(t, time.Minute)
 		defer cancel(nil)
 		p, _ := newStage(t, transport, counts{}).Report(ctx, request(), voip.Progress{}, tn)
@@ -475,7 +475,8 @@ type (
 func (lost) Report(context.Context, *voip.Request) (voip.Answer, error) {
 	return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable}
 }
-func (nil2) Attempt(string) {}
+func (nil2) Attempt(string)   {}
+func (nil2) CircuitOpen(bool) {}
 
 // TestBadTransport: an error that is not ours, and a panic, are of unknown
 // outcome, and nothing of them is shown.

@@ -118,7 +118,8 @@ func (w *writer) stamp(t time.Time) {
 		w.err = errors.Join(w.err, err)
 		return
 	}
-	w.b = append(b, '"')
+	b = append(b, '"')
+	w.b = b
 }
 
 // given writes the name, and null when there is no value to write after it.
