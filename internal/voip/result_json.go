@@ -2,6 +2,7 @@ package voip
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -44,7 +45,10 @@ func (r *Result) Encode() ([]byte, error) {
 	w.str("worker", r.Worker)
 	w.int("redrives", r.Redrives)
 	w.shut()
-	return w.b, w.err
+	if w.err != nil {
+		return nil, fmt.Errorf("encode the result: %w", w.err)
+	}
+	return w.b, nil
 }
 
 // writer appends JSON. Its strings and times are the only values that may not
