@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 
+	"github.com/voip-push/worker/internal/avatar"
 	"github.com/voip-push/worker/internal/consumer"
 	"github.com/voip-push/worker/internal/telemetry"
 	"github.com/voip-push/worker/internal/voip"
@@ -32,4 +33,4 @@ func labels() telemetry.Labels {
 }
 
 // cacheResults are the values of voip_avatar_cache_total's label.
-func cacheResults() []string { return []string{"hit", "miss", "stale", "negative"} }
+func cacheResults() []string { return avatar.CacheResults() }

@@ -97,14 +97,14 @@ func withBroker(ctx context.Context, b *broker.Config, do func(context.Context, 
 	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
 	defer cancel()
 	opts := broker.Options{Name: "voip-worker verb", InboxPrefix: inboxPrefix, Log: slog.New(slog.DiscardHandler)}
-	nc, err := broker.Connect(b, opts)
+	nc, err := broker.Connect(b, opts) //nolint:contextcheck // a connection outlives the context that it was made in
 	if err != nil && b.IsEmbedded() {
 		server, startErr := broker.StartEmbedded(b, opts.Log)
 		if startErr != nil {
 			return startErr
 		}
 		defer server.Stop()
-		nc, err = broker.Connect(b, server.Options(opts))
+		nc, err = broker.Connect(b, server.Options(opts)) //nolint:contextcheck // likewise
 	}
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -32,6 +31,9 @@ func newRun() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, warnings, err := loadConfig()
 			if err != nil {
+				for _, w := range warnings {
+					cmd.PrintErrln("worker: warning: " + w)
+				}
 				return err
 			}
 			tuneGC()
@@ -109,10 +111,11 @@ func (w *worker) run(ctx context.Context) error {
 	if w.up != nil {
 		w.up(w)
 	}
-	return w.consume(ctx, calls, handler)
+	w.consume(ctx, calls, handler)
+	return nil
 }
 
-func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *consumer.Handler) error {
+func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *consumer.Handler) {
 	cfg := w.cfg.consumer(w.id, w.ackWait)
 	swept, looked := w.health.Beat("leases", cfg.AckWait/2), w.health.Beat("pulling", beatEvery)
 	defer swept.Stop()
@@ -121,7 +124,7 @@ func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *c
 		Conn: w.nc, JS: w.js, Calls: calls, Handler: handler, Notifier: notifier.New(w.js, w.log), Recorder: w.metrics, Log: w.log,
 		Hooks: consumer.Hooks{
 			Verify: w.verify,
-			State:  func(err error) { w.health.Set(condPulling, err) },
+			State:  w.pulling,
 			Swept:  swept.Tick,
 			Looked: func() { looked.Tick(); w.health.Set(condNATS, w.connected()) },
 		},
@@ -129,11 +132,8 @@ func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *c
 	version, commit, _ := telemetry.Build()
 	w.log.InfoContext(ctx, "consuming", "worker", w.id, "transport", w.cfg.Report.Transport, "claim", w.cfg.Call.Claim,
 		"version", version, "commit", commit)
-	if err := c.Run(ctx); err != nil {
-		return fmt.Errorf("consume %s: %w", pushes, err)
-	}
+	c.Run(ctx)
 	w.log.InfoContext(ctx, "stopped", "cause", context.Cause(ctx))
-	return nil
 }
 
 // connect opens the connection, to the embedded broker or to one that may not
@@ -166,6 +166,15 @@ func (w *worker) connected() error {
 		return nil
 	}
 	return errors.New("not connected to " + broker.RedactURLs(w.cfg.NATS.URL))
+}
+
+// pulling says how the pulling fares. While it works nobody looks at the
+// streams: what was wrong with them when it failed is over.
+func (w *worker) pulling(err error) {
+	w.health.Set(condPulling, err)
+	if err == nil {
+		w.health.Set(condStreams, nil)
+	}
 }
 
 func (w *worker) onStop(name string, stop func(context.Context) error) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -18,10 +19,25 @@ import (
 // asks it to stop; from then on signals have their usual effect, so that a
 // second one ends it at once.
 func Main(root *cobra.Command) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // until the process ends
+		first := <-signals
+		// Before anyone hears of the first: who sees the stop may send the second.
+		signal.Stop(signals)
+		stop(errors.New(first.String() + " signal received"))
+		raise(<-signals) // one that came at the same time; mostly none ever does
+	}()
 	return Execute(ctx, root)
+}
+
+// raise sends the process a signal that was caught too early.
+func raise(s os.Signal) {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(s) // it ends this process
+	}
 }
 
 // Execute is Main under a context of the caller's.

@@ -147,7 +147,7 @@ func (v *Variable) check() error {
 
 // parse reads a tag as a value of the field's type.
 func parse(into reflect.Value, text string) error {
-	if d, ok := into.Addr().Interface().(envconfig.Decoder); ok {
+	if d, ok := reflect.TypeAssert[envconfig.Decoder](into.Addr()); ok {
 		return d.Decode(text)
 	}
 	if into.Type() == reflect.TypeFor[time.Duration]() {
@@ -155,7 +155,7 @@ func parse(into reflect.Value, text string) error {
 		into.SetInt(int64(d))
 		return err
 	}
-	switch into.Kind() { //nolint:exhaustive // the kinds that settings have; whole numbers follow
+	switch into.Kind() { // the kinds that settings have; whole numbers follow
 	case reflect.String:
 		into.SetString(text)
 		return nil
