@@ -57,7 +57,7 @@ type avatarGroup struct {
 	AllowedHosts   []string      `split_words:"true" desc:"Hosts that avatars may come from, exactly or by suffix (.example.com); empty: any public host."`
 	AllowPrivate   bool          `split_words:"true" default:"false" desc:"Allow private addresses, address literals and any port."`
 	AllowHTTP      bool          `split_words:"true" default:"false" desc:"Allow http:// beside https://."`
-	CacheBytes     settings.Size `split_words:"true" default:"64MiB" desc:"Memory for rendered avatars."`
+	CacheBytes     settings.Size `split_words:"true" default:"64MiB" desc:"Memory for rendered avatars; 0: none are kept."`
 	CacheTTL       time.Duration `split_words:"true" default:"10m" min:"1s" max:"24h" desc:"How long a rendered avatar is fresh when its server does not say."`
 }
 

@@ -55,12 +55,16 @@ type Config struct {
 	AllowPrivate bool
 	// AllowHTTP lets URLs be http.
 	AllowHTTP bool
+	// CacheBytes bounds the pictures that are kept of URLs; 0: none are.
+	CacheBytes int64
+	// CacheTTL is how long a picture counts when its host does not say.
+	CacheTTL time.Duration
 }
 
 // New checks the configuration and renders the default picture. Its error
 // joins every fault, each naming its variable and what is legal. A nil log
-// logs nothing.
-func New(cfg Config, log *slog.Logger) (*Stage, error) {
+// logs nothing, a nil recorder counts nothing.
+func New(cfg Config, log *slog.Logger, recorder Recorder) (*Stage, error) {
 	hosts, err := cfg.check()
 	if err != nil {
 		return nil, err
@@ -68,15 +72,20 @@ func New(cfg Config, log *slog.Logger) (*Stage, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if recorder == nil {
+		recorder = noRecorder{}
+	}
+	r := newRoom(cfg.readLimit(), runtime.GOMAXPROCS(0))
 	s := &Stage{
-		cfg: cfg, log: log,
-		fetch: newFetcher(urlPolicy{private: cfg.AllowPrivate, http: cfg.AllowHTTP, hosts: hosts}),
-		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		cfg: cfg, log: log, recorder: recorder, room: r,
+		fetch: newFetcher(urlPolicy{private: cfg.AllowPrivate, http: cfg.AllowHTTP, hosts: hosts}, r),
+	}
+	if s.cache, err = newCache(cfg.CacheBytes); err != nil {
+		return nil, fmt.Errorf("AVATAR_CACHE_BYTES is %d: %w", cfg.CacheBytes, err)
 	}
 	if s.standIn, err = s.newStandIn(); err != nil {
 		return nil, err
 	}
-	s.standIn.picture(defaultSide)
 	return s, nil
 }
 
@@ -101,6 +110,8 @@ func (c *Config) check() (hosts []string, err error) {
 	fault(c.MaxSourceBytes >= 1 && c.MaxSourceBytes <= maxSourceBytes,
 		"AVATAR_MAX_SOURCE_BYTES is %d, want 1 to %d (64 MiB)", c.MaxSourceBytes, maxSourceBytes)
 	fault(c.Timeout > 0 && c.Timeout <= maxTimeout, "AVATAR_TIMEOUT is %v, want more than 0 and at most %v", c.Timeout, maxTimeout)
+	fault(c.CacheBytes >= 0, "AVATAR_CACHE_BYTES is %d, want 0 (no cache) or more", c.CacheBytes)
+	fault(c.CacheTTL >= 0 && c.CacheTTL <= maxFresh, "AVATAR_CACHE_TTL is %v, want 0 to %v", c.CacheTTL, maxFresh)
 	fault(isDir(c.ResourceDir), "AVATAR_RESOURCE_DIR is %q, want a directory that can be read", c.ResourceDir)
 	name, isResource := cutScheme(c.Default, schemeResource)
 	fault(c.Default == "" || isResource && name != "", "AVATAR_DEFAULT is %q, want resource:NAME, or nothing for the built-in picture", c.Default)

@@ -8,10 +8,10 @@ import (
 	"image"
 	"image/gif"
 	"image/jpeg"
-	"image/png"
 	"io"
 	"runtime/debug"
 
+	"github.com/gen2brain/jpegn"
 	"golang.org/x/image/webp"
 
 	"github.com/voip-push/worker/internal/voip"
@@ -22,29 +22,48 @@ type rendition struct {
 	err     error
 }
 
-// render decodes and renders as soon as a slot is free. When ctx ends first it
-// returns without waiting, although a decode cannot be stopped: that goes on,
-// bounded by the guards, and holds its slot until it ends.
-func (s *Stage) render(ctx context.Context, b []byte, h header, side int) (voip.UserProfile, error) {
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return voip.UserProfile{}, fail(voip.AvatarTimeout, "there was no time left to decode it", nil)
+// render decodes and renders in a goroutine as soon as there is room. When ctx
+// ends first it returns without waiting, although a decode cannot be stopped:
+// that goes on, bounded by the guards, and holds its room until it ends.
+func (s *Stage) render(ctx context.Context, b []byte, head header, side int, h *hold) (voip.UserProfile, error) {
+	leave, err := s.room.decoder(ctx, head)
+	if err != nil {
+		h.release()
+		return voip.UserProfile{}, err
 	}
 	done := make(chan rendition, 1) // buffered: nobody may be waiting any more
+	end := s.room.begin()
 	go func() {
-		defer func() { <-s.slots }()
-		done <- renderSafely(b, h, side)
+		defer end()
+		defer h.release()
+		defer leave()
+		done <- s.renderSafely(ctx, b, head, side)
 	}()
 	select {
 	case r := <-done:
-		if f, ok := errors.AsType[*panicError](r.err); ok {
-			s.log.ErrorContext(ctx, "avatar decoder panicked", "format", string(h.format), "panic", f.value, "stack", f.stack)
-		}
 		return r.picture, r.err
 	case <-ctx.Done():
-		return voip.UserProfile{}, fail(voip.AvatarTimeout, "decoding it took too long", nil)
+		return voip.UserProfile{}, noTime("decoding it took too long")
 	}
+}
+
+// renderHere does the same on the goroutine of a load, which nobody has to wait for.
+func (s *Stage) renderHere(ctx context.Context, b []byte, head header, side int) (voip.UserProfile, error) {
+	leave, err := s.room.decoder(ctx, head)
+	if err != nil {
+		return voip.UserProfile{}, err
+	}
+	defer leave()
+	r := s.renderSafely(ctx, b, head, side)
+	return r.picture, r.err
+}
+
+func (s *Stage) renderSafely(ctx context.Context, b []byte, head header, side int) rendition {
+	r := renderSafely(b, head, side)
+	if f, ok := errors.AsType[*panicError](r.err); ok {
+		s.log.ErrorContext(ctx, "avatar decoder panicked", "format", string(head.format), "panic", f.value, "stack", f.stack)
+	}
+	return r
 }
 
 // panicError is a panic of a decoder.
@@ -63,40 +82,65 @@ func renderSafely(b []byte, h header, side int) (r rendition) {
 			r = rendition{err: fail(voip.AvatarInternal, "the decoder failed", cause)}
 		}
 	}()
-	img, err := decode(b, h)
+	img, scale, err := decode(b, h, side)
 	if err != nil {
 		return rendition{err: err}
 	}
-	p, err := renderImage(img, h, side)
+	p, err := renderImage(img, h, scale, side)
 	return rendition{picture: p, err: err}
 }
 
-// decode decodes what the guards let through; of a GIF the first frame.
-func decode(b []byte, h header) (img image.Image, err error) {
+// decode decodes what the guards let through; of a GIF the first frame. Of a
+// JPEG scale × scale pixels may become one sample.
+func decode(b []byte, h header, side int) (img image.Image, scale int, err error) {
 	switch h.format {
 	case formatJPEG:
-		// An end is put to those that have none; after an end it is not read.
-		img, err = jpeg.Decode(io.MultiReader(bytes.NewReader(b), bytes.NewReader([]byte{0xff, mEOI})))
+		return decodeJPEG(b, h, side)
 	case formatPNG:
-		img, err = png.Decode(bytes.NewReader(b))
+		r := middle(image.Rect(0, 0, h.width, h.height))
+		img, err = shrinkPNG(b, r, blockSize(r.Dx(), side))
 	case formatGIF:
 		img, err = gif.Decode(bytes.NewReader(b))
 	case formatWebP:
 		img, err = webp.Decode(bytes.NewReader(b))
 	case formatUnknown:
-		return nil, fail(voip.AvatarInternal, "the picture was not inspected", nil)
+		return nil, 0, fail(voip.AvatarInternal, "the picture was not inspected", nil)
 	}
 	if err != nil {
-		return nil, decodeError(err)
+		return nil, 0, decodeError(err)
 	}
-	return img, nil
+	return img, 1, nil
+}
+
+// decodeJPEG decodes to as small a picture as still has the samples that side
+// asks for, if the picture is one of those that the quick decoder has right.
+// It takes what is cut or broken for whole, so that what it refuses and what
+// has no end is left to the standard one, which is strict.
+func decodeJPEG(b []byte, h header, side int) (image.Image, int, error) {
+	if h.quick {
+		scale := dctScale(min(h.width, h.height), side)
+		img, err := jpegn.Decode(bytes.NewReader(b), &jpegn.Options{ScaleDenom: scale})
+		if err == nil {
+			if scale == 2 {
+				mendHalf(img)
+			}
+			return img, scale, nil
+		}
+		if h.strict > maxDecodedBytes {
+			return nil, 0, undecodable("the JPEG cannot be decoded", err)
+		}
+	}
+	// An end is put to those that have none; after an end it is not read.
+	img, err := jpeg.Decode(io.MultiReader(bytes.NewReader(b), bytes.NewReader([]byte{0xff, mEOI})))
+	if err != nil {
+		return nil, 0, decodeError(err)
+	}
+	return img, 1, nil
 }
 
 // decodeError tells what a decoder does not know from what is broken.
 func decodeError(err error) error {
-	_, unknownJPEG := errors.AsType[jpeg.UnsupportedError](err)
-	_, unknownPNG := errors.AsType[png.UnsupportedError](err)
-	if unknownJPEG || unknownPNG {
+	if _, unknown := errors.AsType[jpeg.UnsupportedError](err); unknown {
 		return fail(voip.AvatarUnsupportedType, "the decoder does not support it", err)
 	}
 	return undecodable("the picture cannot be decoded", err)

@@ -17,56 +17,80 @@ const maxRedirects = 2
 type fetcher struct {
 	policy    urlPolicy
 	transport *http.Transport
+	room      *room
 }
 
-func newFetcher(p urlPolicy) *fetcher {
-	return &fetcher{policy: p, transport: newTransport(newDialer(newDialGuard(p)))}
+func newFetcher(p urlPolicy, r *room) *fetcher {
+	return &fetcher{policy: p, transport: newTransport(newDialer(newDialGuard(p))), room: r}
 }
 
-// get fetches raw, following at most two redirects, each judged like the first
-// URL. A body whose size is over the limit is not whole.
-func (f *fetcher) get(ctx context.Context, raw string, limit int64) (body, error) {
-	u, err := f.policy.check(raw)
-	if err != nil {
-		return body{}, err
-	}
+// answer is what a host said: a body, or that what the validators stand for is
+// still good.
+type answer struct {
+	body
+	header    http.Header
+	unchanged bool
+}
+
+// get fetches u, following at most two redirects, each judged like the first
+// URL. A body whose size is over the limit is not whole. The hold is the
+// caller's to release.
+func (f *fetcher) get(ctx context.Context, u *url.URL, limit int64, tags validators, h *hold) (answer, error) {
 	for range maxRedirects + 1 {
-		b, next, err := f.hop(ctx, u, limit)
+		a, next, err := f.hop(ctx, u, limit, tags, h)
 		if err != nil || next == nil {
-			return b, err
+			return a, err
 		}
 		u = next
 	}
-	return body{}, fail(voip.AvatarTooManyRedirects, "there were more than 2 redirects", nil)
+	return answer{}, fail(voip.AvatarTooManyRedirects, "there were more than 2 redirects", nil)
 }
 
-// hop makes one exchange: a body, or where to look next.
-func (f *fetcher) hop(ctx context.Context, u *url.URL, limit int64) (body, *url.URL, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+// hop makes one exchange: an answer, or where to look next.
+func (f *fetcher) hop(ctx context.Context, u *url.URL, limit int64, tags validators, h *hold) (answer, *url.URL, error) {
+	h.host = hostOf(u)
+	leave, err := f.room.enter(ctx, h.host)
 	if err != nil {
-		return body{}, nil, forbidden("the URL makes no request", err)
+		return answer{}, nil, err
 	}
-	req.Header.Set("Accept", "image/jpeg, image/png, image/webp, image/gif")
-	req.Header.Set("Accept-Encoding", "identity")
-	req.Header.Set("User-Agent", "voip-push-worker")
+	defer leave()
+	req, err := newRequest(ctx, u, tags)
+	if err != nil {
+		return answer{}, nil, forbidden("the URL makes no request", err)
+	}
 	// Not through http.Client: it would send Referer, the URL of the hop before.
 	resp, err := f.transport.RoundTrip(req)
 	if err != nil {
-		return body{}, nil, classify(ctx, err)
+		return answer{}, nil, classify(ctx, err)
 	}
 	defer resp.Body.Close()
 	if location := resp.Header.Get("Location"); location != "" && isRedirect(resp.StatusCode) {
 		next, err := f.redirect(u, location)
-		return body{}, next, err
+		return answer{}, next, err
+	}
+	if resp.StatusCode == http.StatusNotModified && !tags.none() {
+		return answer{header: resp.Header, unchanged: true}, nil, nil
 	}
 	if err := answerError(resp); err != nil {
-		return body{}, nil, err
+		return answer{}, nil, err
 	}
-	b, err := readBody(resp.Body, resp.ContentLength, limit)
+	b, err := readBody(ctx, resp.Body, resp.ContentLength, limit, h)
 	if err != nil {
-		return b, nil, classify(ctx, err)
+		return answer{body: b}, nil, classify(ctx, err)
 	}
-	return b, nil, nil
+	return answer{body: b, header: resp.Header}, nil, nil
+}
+
+func newRequest(ctx context.Context, u *url.URL, tags validators) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "image/jpeg, image/png, image/webp, image/gif")
+	req.Header.Set("Accept-Encoding", "identity")
+	req.Header.Set("User-Agent", "voip-push-worker")
+	tags.set(req.Header)
+	return req, nil
 }
 
 func isRedirect(status int) bool {
@@ -92,12 +116,10 @@ func (f *fetcher) redirect(from *url.URL, location string) (*url.URL, error) {
 // answerError refuses every answer but a plain 200. One that is compressed
 // although identity was asked for is no answer to the request: http_status.
 func answerError(resp *http.Response) error {
-	switch encoding := resp.Header.Get("Content-Encoding"); {
-	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
-		return fail(voip.AvatarNotFound, answered(resp.StatusCode), nil)
-	case resp.StatusCode != http.StatusOK:
-		return fail(voip.AvatarHTTPStatus, answered(resp.StatusCode), nil)
-	case encoding != "" && encoding != "identity":
+	if resp.StatusCode != http.StatusOK {
+		return statusError(resp.StatusCode)
+	}
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return fail(voip.AvatarHTTPStatus, "the answer has a content encoding", nil)
 	}
 	return nil

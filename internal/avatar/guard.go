@@ -63,6 +63,8 @@ type header struct {
 	width, height int
 	orientation   int   // as EXIF numbers them; 1: upright
 	decoded       int64 // bytes that decoding it takes, estimated
+	strict        int64 // the same of a JPEG's strict decoder
+	quick         bool  // a JPEG that the quick decoder has right
 }
 
 // inspect reads the header and judges it: unsupported_type, not_an_image,
@@ -75,7 +77,12 @@ func inspect(b []byte) (header, error) {
 	switch h.format {
 	case formatJPEG:
 		jpeg, err = readJPEGHeader(b)
-		h.width, h.height, h.decoded, h.orientation = jpeg.width, jpeg.height, jpeg.decoded(), jpeg.orientation
+		h.width, h.height, h.orientation = jpeg.width, jpeg.height, jpeg.orientation
+		h.quick, h.strict = jpeg.quick(), jpeg.strict()
+		h.decoded = h.strict
+		if h.quick {
+			h.decoded = jpeg.scaled() + int64(len(b)) // it makes a copy
+		}
 	case formatPNG:
 		err = h.readPNG(b)
 	case formatGIF:
@@ -112,6 +119,7 @@ func (h *header) checkDimensions() error {
 }
 
 // The places of IHDR's fields: after the signature, the length and the name.
+// The colour type follows the depth.
 const (
 	pngDepth     = 24
 	pngInterlace = 28
@@ -123,15 +131,13 @@ func (h *header) readPNG(b []byte) error {
 	if err != nil || len(b) < pngHeader {
 		return undecodable("the PNG's header cannot be read", err)
 	}
-	pixel := int64(4) // at most: with transparency
-	if b[pngDepth] == 16 {
-		pixel = 8
-	}
 	h.width, h.height = c.Width, c.Height
-	h.decoded = int64(c.Width) * int64(c.Height) * pixel
-	if b[pngInterlace] != 0 {
-		h.decoded += h.decoded / 2 // the last pass is a picture of half the size
-	}
+	// Two rows, and the picture in blocks, of which each has a mean and a sum.
+	const perPixel, perBlock = 8, 4 + 16
+	n := min(c.Width, c.Height)
+	k := blockSize(n, MaxSide)
+	blocks := int64((n + k - 1) / k)
+	h.decoded = int64(c.Width)*3*perPixel + blocks*blocks*perBlock
 	return nil
 }
 

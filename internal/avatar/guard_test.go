@@ -81,9 +81,13 @@ func TestJPEGMarkers(t *testing.T) {
 		"sampling factor 0":         {jpegOf(frame(mSOF0, 64, 64, 0x10, 0x11, 0x11), scan, end), voip.AvatarNotAnImage},
 		"sampling factor 5":         {jpegOf(frame(mSOF0, 64, 64, 0x15, 0x11, 0x11), scan, end), voip.AvatarNotAnImage},
 		"16.8 Mpx, 4:2:0":           {jpegOf(frame(mSOF0, 4096, 4096, 0x22, 0x11, 0x11), scan, end), ok},
-		"16.8 Mpx, 4:4:4":           {jpegOf(frame(mSOF0, 4096, 4096, 0x11, 0x11, 0x11), scan, end), voip.AvatarBadDimensions},
+		"16.8 Mpx, 4:4:4":           {jpegOf(frame(mSOF0, 4096, 4096, 0x11, 0x11, 0x11), scan, end), ok},
+		"the same without an end":   {jpegOf(frame(mSOF0, 4096, 4096, 0x11, 0x11, 0x11), scan), voip.AvatarBadDimensions},
+		"the same of two scans":     {jpegOf(frame(mSOF0, 4096, 4096, 0x11, 0x11, 0x11), scan, scan, end), voip.AvatarBadDimensions},
 		"4.2 Mpx, progressive":      {jpegOf(frame(mSOF2, 2048, 2048, 0x22, 0x11, 0x11), scan, end), ok},
-		"4.3 Mpx, progressive":      {jpegOf(frame(mSOF2, 2128, 2128, 0x22, 0x11, 0x11), scan, end), voip.AvatarBadDimensions},
+		"4.5 Mpx, progressive":      {jpegOf(frame(mSOF2, 2128, 2128, 0x22, 0x11, 0x11), scan, end), ok},
+		"the same, but no end":      {jpegOf(frame(mSOF2, 2128, 2128, 0x22, 0x11, 0x11), scan), voip.AvatarBadDimensions},
+		"5.8 Mpx, progressive":      {jpegOf(frame(mSOF2, 2400, 2400, 0x22, 0x11, 0x11), scan, end), voip.AvatarBadDimensions},
 		"CMYK":                      {jpegOf(frame(mSOF0, 2048, 2048, 0x11, 0x11, 0x11, 0x11), scan, end), ok},
 		"CMYK of 4.3 Mpx":           {jpegOf(frame(mSOF0, 2064, 2064, 0x11, 0x11, 0x11, 0x11), scan, end), voip.AvatarBadDimensions},
 		"RGB of 5 Mpx":              {jpegOf(segment(mAPP14, []byte("Adobe\x00\x64\x00\x00\x00\x00\x00")...), frame(mSOF0, 2240, 2240, 0x11, 0x11, 0x11), scan, end), voip.AvatarBadDimensions},
@@ -101,6 +105,42 @@ func TestJPEGMarkers(t *testing.T) {
 		}
 		if name == "EXIF, EXIF again" && h.orientation != 6 {
 			t.Errorf("orientation %d, want 6, the first", h.orientation)
+		}
+	}
+}
+
+// TestCutJPEGs: what has lost more than its end marker is no picture, wherever it was cut.
+func TestCutJPEGs(t *testing.T) {
+	for _, name := range []string{"normal/jpeg_base420_96.jpg", "normal/jpeg_prog420_96.jpg", "normal/jpeg_rst_512.jpg"} {
+		b := readFile(t, name)
+		for _, percent := range []int{40, 60, 80, 95} {
+			cut := b[:len(b)*percent/100]
+			h, err := inspect(cut)
+			if err == nil {
+				err = renderSafely(cut, h, testSide).err
+			}
+			if err == nil || asFailure(err).reason != voip.AvatarNotAnImage {
+				t.Errorf("%s, cut at %d %%: %v, want not_an_image", name, percent, err)
+			}
+		}
+		h, err := inspect(b[:len(b)-2])
+		if err != nil || h.quick {
+			t.Errorf("%s without its end: %v, quick %t", name, err, h.quick)
+		} else if r := renderSafely(b[:len(b)-2], h, testSide); r.err != nil {
+			t.Errorf("%s without its end: %v", name, r.err)
+		}
+	}
+}
+
+// TestQuickJPEGs: the quick decoder has only what it has right.
+func TestQuickJPEGs(t *testing.T) {
+	for name, want := range map[string]bool{
+		"normal/jpeg_base420_512.jpg": true, "normal/jpeg_base444_512.jpg": true, "normal/jpeg_gray_512.jpg": true, "normal/jpeg_rst_512.jpg": true,
+		"normal/jpeg_prog420_512.jpg": true, "normal/exif_orient_6.jpg": true, "normal/jpeg_cmyk_256.jpg": false,
+		"hostile/jpeg_no_eoi.jpg": false, "hostile/jpeg_trunc_half.jpg": false,
+	} {
+		if h, err := inspect(readFile(t, name)); err != nil || h.quick != want {
+			t.Errorf("%s: quick %t (%v), want %t", name, h.quick, err, want)
 		}
 	}
 }
@@ -167,8 +207,8 @@ func TestMemoryEstimate(t *testing.T) {
 	}{
 		{8, 6, 0, ok},
 		{8, 6, 1, ok},
-		{16, 6, 0, ok}, // exactly 32 MiB
-		{16, 6, 1, voip.AvatarBadDimensions},
+		{16, 6, 0, ok},
+		{16, 6, 1, ok},
 		{1, 0, 1, ok},
 		{9, 0, 0, voip.AvatarNotAnImage},
 	} {

@@ -32,7 +32,7 @@ func strict(c *Config) { c.Policy = PolicyStrict }
 
 func newStage(t testing.TB, change ...func(*Config)) *Stage {
 	t.Helper()
-	s, err := New(testConfig(change...), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	s, err := New(testConfig(change...), slog.New(slog.NewTextHandler(t.Output(), nil)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

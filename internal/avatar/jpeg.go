@@ -41,6 +41,9 @@ type jpegHeader struct {
 	orientation   int
 	frames, scans int
 	progressive   bool
+	extended      bool // SOF1
+	ended         bool // has an EOI
+	plain         bool // one component, or three of which the first alone is sampled more finely
 	components    int
 	sampled       int64 // samples of all components, padded to whole blocks
 	rgb           bool  // stored as RGB: converted by way of another picture
@@ -54,6 +57,7 @@ func readJPEGHeader(b []byte) (jpegHeader, error) {
 	for i := 2; ; {
 		marker, next := nextMarker(b, i)
 		if marker == mEOI {
+			h.ended = bytes.HasSuffix(b[:next], []byte{0xff, mEOI})
 			break
 		}
 		segment, ok := segmentAt(b, next)
@@ -104,6 +108,7 @@ func segmentAt(b []byte, i int) (segment []byte, ok bool) {
 func (h *jpegHeader) read(marker byte, segment []byte) error {
 	switch {
 	case marker == mSOF0, marker == mSOF1, marker == mSOF2:
+		h.extended = marker == mSOF1
 		return h.readFrame(segment, marker == mSOF2)
 	case marker == mSOS:
 		h.scans++
@@ -145,6 +150,7 @@ func (h *jpegHeader) readFrame(s []byte, progressive bool) error {
 // sample counts the samples of all components: each is padded to whole MCUs (T.81, A.2.4).
 func (h *jpegHeader) sample(components []byte) error {
 	var across, down, blocks int
+	h.plain = true
 	for c := range h.components {
 		factors := components[3*c+1]
 		x, y := int(factors>>4), int(factors&0x0f)
@@ -152,6 +158,7 @@ func (h *jpegHeader) sample(components []byte) error {
 			return undecodable("the JPEG has a sampling factor out of range", nil)
 		}
 		across, down, blocks = max(across, x), max(down, y), blocks+x*y
+		h.plain = h.plain && (c == 0 && x != 3 && y != 3 && y != 4 || c > 0 && x == 1 && y == 1)
 	}
 	if h.components == 1 {
 		across, down, blocks = 1, 1, 1
@@ -161,10 +168,28 @@ func (h *jpegHeader) sample(components []byte) error {
 	return nil
 }
 
-// decoded is what image/jpeg takes for the picture, in bytes: the planes, an
+// quick says whether jpegn has the picture right: it stops after the first
+// scan of a baseline one, ignores what JFIF says of RGB, and shows what is cut
+// as far as it goes.
+func (h *jpegHeader) quick() bool {
+	return h.ended && !h.extended && !h.rgb && h.plain && h.components != 4 && (h.progressive || h.scans == 1)
+}
+
+// scaled is what jpegn takes at the largest side, in bytes: an int32 for every
+// coefficient of a progressive picture, and the planes as they come out.
+func (h *jpegHeader) scaled() int64 {
+	scale := int64(dctScale(min(h.width, h.height), MaxSide))
+	n := h.sampled / (scale * scale)
+	if h.progressive {
+		n += 4 * h.sampled
+	}
+	return n
+}
+
+// strict is what image/jpeg takes for the picture, in bytes: the planes, an
 // int32 for every coefficient of a progressive one, and the copy that is made
 // of CMYK and RGB.
-func (h *jpegHeader) decoded() int64 {
+func (h *jpegHeader) strict() int64 {
 	n := h.sampled
 	if h.progressive {
 		n += 4 * h.sampled

@@ -15,11 +15,9 @@ const jpegQuality = 92
 
 // renderImage cuts the middle square out of img, scales it to side × side px,
 // turns it upright and encodes it.
-func renderImage(img image.Image, h header, side int) (voip.UserProfile, error) {
-	screen := image.Rect(0, 0, h.width, h.height)
-	square := middle(screen)
-	small := shrink(img, square, square.Dx()/(2*side))
-	return encode(orient(resample(small, side), h.orientation))
+func renderImage(img image.Image, h header, scale, side int) (voip.UserProfile, error) {
+	v := view{screen: image.Rect(0, 0, h.width, h.height), scale: scale}
+	return encode(orient(small(img, v, h.format == formatWebP, side), h.orientation))
 }
 
 // middle is the largest square in the middle of r.

@@ -5,9 +5,15 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
+	"image/gif"
 	"image/jpeg"
+	"image/png"
+	"io"
 	"math"
 	"testing"
+
+	"golang.org/x/image/webp"
 )
 
 // TestOrientation: the pictures are stored in six of the eight ways, and are all shown alike.
@@ -109,8 +115,24 @@ func TestFrameSmallerThanScreen(t *testing.T) {
 	}
 }
 
-// TestColours: the same face in every coding has the same colour. The lossy
-// WebP ones are left out: their decoder takes limited range for full.
+// TestShrinkPaletted: blocks of a palette's colours are those of the colours themselves.
+func TestShrinkPaletted(t *testing.T) {
+	frame := image.NewPaletted(image.Rect(3, 5, 60, 58), color.Palette{color.RGBA{0xff, 0, 0, 0xff}, color.RGBA{1, 2, 3, 0xff}, color.RGBA{}})
+	plain := image.NewRGBA(frame.Rect)
+	for i := range frame.Pix {
+		frame.Pix[i] = uint8(i * i % 3)
+		plain.Set(3+i%57, 5+i/57, frame.Palette[frame.Pix[i]])
+	}
+	screen := image.Rect(0, 0, 64, 64)
+	for _, k := range []int{2, 3, 7, 64} {
+		got, want := shrink(frame, screen, k), shrink(plain, screen, k)
+		if !bytes.Equal(got.Pix, want.Pix) || got.extent != want.extent || got.block != want.block {
+			t.Errorf("blocks of %d differ", k)
+		}
+	}
+}
+
+// TestColours: the same face in every coding has the same colour.
 func TestColours(t *testing.T) {
 	s := newStage(t)
 	show := func(name string) color.RGBA {
@@ -123,7 +145,7 @@ func TestColours(t *testing.T) {
 	want := show("png_rgb_256.png")
 	for _, name := range []string{
 		"jpeg_base420_256.jpg", "jpeg_base444_512.jpg", "jpeg_prog420_512.jpg", "jpeg_cmyk_256.jpg", "jpeg_rst_512.jpg",
-		"png_pal_256.png", "png_rgba16_96.png", "gif_256.gif", "webp_lossless_256.webp",
+		"png_pal_256.png", "png_rgba16_96.png", "gif_256.gif", "webp_lossless_256.webp", "webp_lossy_512.webp", "webp_lossy_1024.webp",
 	} {
 		if got := show(name); distance(got, want) > 10 {
 			t.Errorf("%s: the face is %v, want %v", name, got, want)
@@ -158,33 +180,55 @@ func psnr(a, b image.Image) float64 {
 	return 10 * math.Log10(255*255*3*float64(r.Dx()*r.Dy())/math.Max(sum, 1e-9))
 }
 
-// TestQuality holds the quick way (blocks, then a spline) against one Lanczos filter over all samples.
+// TestQuality holds the quick way (a part of the DCT, blocks, fixed point) against a full decode and one Lanczos
+// filter over all samples in floating point.
 func TestQuality(t *testing.T) {
 	for _, name := range []string{
-		"jpeg_base420_256", "jpeg_base420_512", "jpeg_prog420_512", "jpeg_gray_512",
+		"jpeg_base420_512.jpg", "jpeg_gray_512.jpg", "jpeg_base444_512.jpg", "jpeg_rst_512.jpg", "jpeg_cmyk_256.jpg",
+		"png_rgb_256.png", "gif_256.gif", "png_rgba_logo_512.png",
 	} {
-		img, err := jpeg.Decode(bytes.NewReader(readFile(t, "normal/"+name+".jpg")))
+		b := readFile(t, "normal/"+name)
+		img, err := fullDecode(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, side := range []int{96, 128} {
-			square := middle(img.Bounds())
-			got := resample(shrink(img, square, square.Dx()/(2*side)), side)
-			if db := psnr(got, lanczos(img, square, side)); db < 47 {
+		h, err := inspect(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := image.NewRGBA(img.Bounds())
+		draw.Draw(whole, whole.Rect, img, img.Bounds().Min, draw.Src)
+		for _, side := range []int{16, 48, 96, 112, 128} {
+			if h.width < 2*side {
+				continue
+			}
+			m, scale, err := decode(b, h, side)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := small(m, view{screen: image.Rect(0, 0, h.width, h.height), scale: scale}, false, side)
+			db := psnr(got, lanczos(whole, middle(img.Bounds()), side))
+			if db < 47 {
 				t.Errorf("%s at %d px: %.1f dB, want at least 47", name, side, db)
 			}
 		}
 	}
 }
 
+// fullDecode decodes with the standard decoder of each format, on black.
+func fullDecode(b []byte) (image.Image, error) {
+	decoder := map[format]func(io.Reader) (image.Image, error){formatJPEG: jpeg.Decode, formatPNG: png.Decode, formatGIF: gif.Decode, formatWebP: webp.Decode}
+	return decoder[sniff(b)](bytes.NewReader(b))
+}
+
 // lanczos scales with a kernel of three lobes, in float64 over every sample.
-func lanczos(img image.Image, r image.Rectangle, side int) image.Image {
+func lanczos(img *image.RGBA, r image.Rectangle, side int) image.Image {
 	n := r.Dx()
 	scale := float64(n) / float64(side)
-	all := make([]lobes, side)
+	all := make([]lobe, side)
 	for i := range all {
 		centre := (float64(i)+0.5)*scale - 0.5
-		l := lobes{first: max(0, int(math.Ceil(centre-3*scale)))}
+		l := lobe{first: max(0, int(math.Ceil(centre-3*scale)))}
 		var sum float64
 		for j := l.first; j < n && float64(j) < centre+3*scale; j++ {
 			x, w := math.Pi*(float64(j)-centre)/scale, 1.0
@@ -202,8 +246,8 @@ func lanczos(img image.Image, r image.Rectangle, side int) image.Image {
 	row := make([][3]float64, n)
 	for y := range n {
 		for x := range n {
-			c, _ := color.RGBAModel.Convert(img.At(r.Min.X+x, r.Min.Y+y)).(color.RGBA)
-			row[x] = [3]float64{float64(c.R), float64(c.G), float64(c.B)}
+			c := img.Pix[img.PixOffset(r.Min.X+x, r.Min.Y+y):]
+			row[x] = [3]float64{float64(c[0]), float64(c[1]), float64(c[2])}
 		}
 		for i, l := range all {
 			wide[y*side+i] = l.of(row, 0, 1)
@@ -219,13 +263,13 @@ func lanczos(img image.Image, r image.Rectangle, side int) image.Image {
 	return out
 }
 
-// lobes are the samples that one pixel is made of.
-type lobes struct {
+// lobe is the samples that one pixel is made of.
+type lobe struct {
 	first   int
 	weights []float64
 }
 
-func (l lobes) of(samples [][3]float64, from, step int) (sum [3]float64) {
+func (l lobe) of(samples [][3]float64, from, step int) (sum [3]float64) {
 	for j, w := range l.weights {
 		p := samples[from+(l.first+j)*step]
 		sum[0], sum[1], sum[2] = sum[0]+w*p[0], sum[1]+w*p[1], sum[2]+w*p[2]

@@ -3,6 +3,7 @@ package avatar
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -29,16 +30,18 @@ type body struct {
 	size int64 // of the whole, as far as known; never less than len(data)
 }
 
-// read reads a source in any of the four forms. A body whose size is over the
-// limit is not whole.
-func (s *Stage) read(ctx context.Context, source string, limit int64) (body, error) {
+// localSource gives the reader of a source that is not fetched, nil for one
+// that is. A body whose size is over the limit is not whole.
+func (s *Stage) localSource(source string) func(context.Context, *hold) (body, error) {
 	if rest, ok := cutScheme(source, schemeData); ok {
-		return readData(rest)
+		return func(context.Context, *hold) (body, error) { return readData(rest) }
 	}
 	if name, ok := cutScheme(source, schemeResource); ok {
-		return readResource(s.cfg.ResourceDir, name, limit)
+		return func(ctx context.Context, h *hold) (body, error) {
+			return readResource(ctx, s.cfg.ResourceDir, name, s.cfg.readLimit(), h)
+		}
 	}
-	return s.fetch.get(ctx, source, limit)
+	return nil
 }
 
 func cutScheme(source, scheme string) (rest string, ok bool) {
@@ -73,7 +76,7 @@ func readData(rest string) (body, error) {
 // the application's own. A name that could lead out of dir is forbidden_url; a
 // name that is not there, or is no regular file, or that links lead out of
 // dir, is not_found.
-func readResource(dir, name string, limit int64) (body, error) {
+func readResource(ctx context.Context, dir, name string, limit int64, h *hold) (body, error) {
 	if name == "" || !filepath.IsLocal(name) || strings.ContainsAny(name, "\\\x00") {
 		return body{}, fail(voip.AvatarForbiddenURL, "a resource has to be a name below the resource directory", nil)
 	}
@@ -95,24 +98,67 @@ func readResource(dir, name string, limit int64) (body, error) {
 		return body{}, fail(voip.AvatarNotFound, "the resource cannot be opened", err)
 	}
 	defer func() { _ = f.Close() }() // opened to read: nothing is lost
-	b, err := readBody(f, info.Size(), limit)
-	if err != nil {
+	b, err := readBody(ctx, f, info.Size(), limit, h)
+	if _, ours := errors.AsType[*stageError](err); err != nil && !ours {
 		return b, fail(voip.AvatarNotFound, "the resource cannot be read", err)
 	}
-	return b, nil
+	return b, err
 }
 
 // readBody reads r up to one byte over the limit, or only its head when size,
-// the length that was announced (-1: none), is over it.
-func readBody(r io.Reader, size, limit int64) (body, error) {
-	n := limit + 1
+// the length that was announced (-1: none), is over it. What it takes beyond
+// the free bytes is reserved first.
+func readBody(ctx context.Context, r io.Reader, size, limit int64, h *hold) (body, error) {
+	most := limit + 1
 	if size > limit {
-		n = min(headBytes, limit)
+		most = min(headBytes, limit)
 	}
-	data, err := io.ReadAll(io.LimitReader(r, n))
+	expect := most
+	if size >= 0 {
+		expect = min(size, most)
+	}
+	data, err := readGrowing(ctx, r, int(expect), int(most), size >= 0, h)
 	b := body{data: data, size: int64(len(data))}
 	if size > limit && len(data) > 0 {
 		b.size = size
 	}
 	return b, err
+}
+
+// readGrowing reads r to its end or up to most bytes. A length that is known
+// is reserved as it is, an unknown one in steps.
+func readGrowing(ctx context.Context, r io.Reader, expect, most int, known bool, h *hold) ([]byte, error) {
+	step := freeBytes
+	if known {
+		step = expect + 1 // room to see the end
+	}
+	var data []byte
+	for step = min(step, most); ; step = min(2*max(step, freeBytes), most) {
+		if err := h.reserve(ctx, roomFor(step, most, known)); err != nil {
+			return data, err
+		}
+		grown := make([]byte, step)
+		n := copy(grown, data)
+		m, err := io.ReadFull(r, grown[n:])
+		data = grown[:n+m]
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && n+m < step:
+			return data, nil
+		case err != nil || n+m == most:
+			return data, err
+		}
+	}
+}
+
+// roomFor is what has to be reserved for a buffer of n bytes: it itself, or up to the next
+// step when its end is not known.
+func roomFor(n, most int, known bool) int64 {
+	switch {
+	case known || n <= freeBytes:
+		return int64(n)
+	case n <= mediumBytes:
+		return int64(min(mediumBytes, most))
+	default:
+		return int64(most)
+	}
 }

@@ -1,42 +1,58 @@
 package avatar
 
 import (
+	"context"
 	"fmt"
 	"image"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/voip-push/worker/internal/voip"
 )
 
-// defaultSide is the side at the default density, 3.5.
-const defaultSide = 112
+// standIn is the default picture in every size, so that no call waits for it.
+type standIn [MaxSide - MinSide + 1]voip.UserProfile
 
-// standIn is the default picture: rendered once for each side that is asked
-// for, and kept.
-type standIn struct {
-	master square
-	sides  [MaxSide - MinSide + 1]struct {
-		once    sync.Once
-		picture voip.UserProfile
-	}
-}
+// builtIn is drawn once for all stages of a process: it is always the same.
+//
+//nolint:gochecknoglobals // a constant that is computed when it is first asked for
+var builtIn = sync.OnceValue(func() *standIn { return newStandIn(silhouette(2 * MaxSide)) })
 
-// newStandIn draws the built-in picture, or reads the one that AVATAR_DEFAULT
-// names through the same guards as any other.
+// newStandIn is the built-in picture, or the one that AVATAR_DEFAULT names,
+// read through the same guards as any other.
 func (s *Stage) newStandIn() (*standIn, error) {
 	if s.cfg.Default == "" {
-		return &standIn{master: silhouette(2 * MaxSide)}, nil
+		return builtIn(), nil
 	}
 	name, _ := cutScheme(s.cfg.Default, schemeResource)
 	master, err := s.readMaster(name)
 	if err != nil {
 		return nil, fmt.Errorf("AVATAR_DEFAULT is %q, want a picture that can be used: %w", s.cfg.Default, err)
 	}
-	return &standIn{master: master}, nil
+	return newStandIn(master), nil
+}
+
+func newStandIn(master square) *standIn {
+	var d standIn
+	var wg sync.WaitGroup
+	var next atomic.Int32
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(d); i = int(next.Add(1)) - 1 {
+				// Encoding pixels to memory cannot fail, and an empty picture would still be sent.
+				d[i], _ = encode(resample(master, MinSide+i))
+			}
+		})
+	}
+	wg.Wait()
+	return &d
 }
 
 func (s *Stage) readMaster(name string) (square, error) {
-	b, err := readResource(s.cfg.ResourceDir, name, s.cfg.readLimit())
+	held := hold{room: s.room}
+	defer held.release()
+	b, err := readResource(context.Background(), s.cfg.ResourceDir, name, s.cfg.readLimit(), &held)
 	if err != nil {
 		return square{}, err
 	}
@@ -47,25 +63,18 @@ func (s *Stage) readMaster(name string) (square, error) {
 	if err != nil {
 		return square{}, err
 	}
-	img, err := decode(b.data, h)
+	side := min(h.width, h.height, 2*MaxSide)
+	img, scale, err := decode(b.data, h, side)
 	if err != nil {
 		return square{}, err
 	}
-	r := middle(image.Rect(0, 0, h.width, h.height))
-	side := min(r.Dx(), 2*MaxSide)
-	m := orient(resample(shrink(img, r, r.Dx()/(2*side)), side), h.orientation)
-	return square{RGBA: m, extent: float64(side)}, nil
+	v := view{screen: image.Rect(0, 0, h.width, h.height), scale: scale}
+	m := orient(small(img, v, h.format == formatWebP, side), h.orientation)
+	return square{RGBA: m, extent: float64(side), block: 1}, nil
 }
 
 // picture is the default picture of a side, which has to be within 16 to 128.
-func (d *standIn) picture(side int) voip.UserProfile {
-	at := &d.sides[side-MinSide]
-	at.once.Do(func() {
-		// Encoding pixels to memory cannot fail, and an empty picture would still be sent.
-		at.picture, _ = encode(resample(d.master, side))
-	})
-	return at.picture
-}
+func (d *standIn) picture(side int) voip.UserProfile { return d[side-MinSide] }
 
 // The built-in picture: a head and shoulders, light on grey, in shares of the side.
 const (
@@ -90,7 +99,7 @@ func silhouette(side int) square {
 		grey := uint8(ground + (figure-ground)*inside/samplesTotal)
 		copy(m.Pix[4*i:], []byte{grey, grey, grey + grey/64, 0xff})
 	}
-	return square{RGBA: m, extent: float64(side)}
+	return square{RGBA: m, extent: float64(side), block: 1}
 }
 
 func inEllipse(x, y, rx, ry float64) bool { return x*x/(rx*rx)+y*y/(ry*ry) <= 1 }
