@@ -170,8 +170,35 @@ func (h *header) readWebP(b []byte) error {
 		}
 		h.width, h.height = c.Width, c.Height
 	}
+	if len(b) > maxLosslessBytes && codedLossless(b) {
+		return fail(voip.AvatarTooLarge, "the tables of so large a lossless WebP may take a gigabyte", nil)
+	}
 	h.decoded = int64(h.width) * int64(h.height) * 7 // lossless: twice 4 at worst, alpha beside planes: 4+1+1.5
 	return nil
+}
+
+// maxLosslessBytes bounds a lossless WebP beside the general limits: each of
+// its tiles may bring prefix codes that take about 400 times their coded size
+// in memory, and no header tells how many there are. Lossless pictures of an
+// avatar's size are a few tens of KiB.
+const maxLosslessBytes = 256 << 10
+
+// codedLossless says whether the picture or its alpha is coded losslessly.
+func codedLossless(b []byte) bool {
+	const first, head = 12, 8
+	for at := first; at+head <= len(b); {
+		switch string(b[at : at+4]) {
+		case "VP8L", "ALPH":
+			return true
+		}
+		size := int64(binary.LittleEndian.Uint32(b[at+4:]))
+		next := int64(at) + head + size + size&1
+		if next > int64(len(b)) {
+			return false
+		}
+		at = int(next)
+	}
+	return false
 }
 
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }

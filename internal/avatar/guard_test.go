@@ -3,6 +3,7 @@ package avatar
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"image"
 	_ "image/gif" // FuzzSniff asks every decoder
@@ -345,4 +346,32 @@ func FuzzStage(f *testing.F) {
 			t.Errorf("the picture cannot be decoded: %v", err)
 		}
 	})
+}
+
+// TestLosslessWebPIsBounded: its prefix codes may take hundreds of times their
+// coded size, which no header tells.
+func TestLosslessWebPIsBounded(t *testing.T) {
+	lossless := readFile(t, "normal/webp_lossless_256.webp")
+	lossy := readFile(t, "normal/webp_lossy_512.webp")
+	for name, tt := range map[string]struct {
+		picture []byte
+		pad     int
+		refused bool
+	}{
+		"lossless, small":    {picture: lossless},
+		"lossless, too much": {picture: lossless, pad: maxLosslessBytes, refused: true},
+		"lossy, as much":     {picture: lossy, pad: maxLosslessBytes},
+		"an alpha channel": {
+			picture: append(append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00"), make([]byte, 10)...), "ALPH\x00\x00\x00\x00"...),
+			pad:     maxLosslessBytes, refused: true,
+		},
+	} {
+		padded := append(slices.Clone(tt.picture), make([]byte, tt.pad)...)
+		var h header
+		err := h.readWebP(padded)
+		e, _ := errors.AsType[*stageError](err)
+		if refused := e != nil && e.reason == voip.AvatarTooLarge; refused != tt.refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
