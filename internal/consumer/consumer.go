@@ -114,11 +114,12 @@ func New(cfg Config, p Parts) *Consumer {
 	return c
 }
 
-// room is how many more pushes this worker can take.
-func (c *Consumer) room() int {
+// room is how many more pushes this worker can take, and of how many places.
+func (c *Consumer) room() (free, places int) {
 	held := c.leases.count()
 	running := held - int(c.turns.waiting.Load())
-	return min(c.cfg.MaxInFlight-held, c.window.size()-running)
+	places = c.window.size()
+	return min(c.cfg.MaxInFlight-held, places-running), places
 }
 
 const (

@@ -64,7 +64,7 @@ func (p *pullHealth) well(ctx context.Context) {
 	}
 	p.reason, p.wait = "", 0
 	p.c.hooks.State(nil)
-	p.c.puller.refill()
+	p.c.puller.topUp()
 }
 
 func (p *pullHealth) failed(ctx context.Context, err error) {

@@ -19,8 +19,9 @@ const (
 	// maxAhead bounds what is asked for ahead of the pushes: enough to hide the
 	// round trip, few enough for a fleet to share a burst evenly.
 	maxAhead = 256
-	// minPull keeps a busy worker from asking for pushes one by one.
-	minPull       = 16
+	// fullPull keeps a worker whose places are taken from asking for pushes one
+	// by one, as each place becomes free: it asks for an eighth of them at once.
+	fullPull      = 8
 	pullExpires   = 30 * time.Second
 	pullHeartbeat = 2 * time.Second
 	// silence is how long a pull may say nothing, neither push nor heartbeat,
@@ -54,7 +55,7 @@ var errSilent = errors.New("the consumer answers neither with pushes nor with he
 type puller struct {
 	nc      *nats.Conn
 	subject string // $JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>
-	room    func() int
+	room    func() (free, places int)
 	deliver func(*nats.Msg)
 	log     *slog.Logger
 
@@ -72,15 +73,22 @@ type pullRequest struct {
 	Heartbeat time.Duration `json:"idle_heartbeat"`
 }
 
-// refill asks for more when there is room for it.
-func (p *puller) refill() {
+// refill asks for more when there is room for it worth a question.
+func (p *puller) refill() { p.ask(false) }
+
+// topUp asks for more when there is any room: what refill leaves must not wait
+// for the pushes that take the other places.
+func (p *puller) topUp() { p.ask(true) }
+
+func (p *puller) ask(any bool) {
+	free, places := p.room()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopped || p.sub == nil || p.fault != nil {
+	if p.stopped || p.sub == nil || p.fault != nil || p.ahead > maxAhead/2 {
 		return
 	}
-	n := min(p.room(), maxAhead) - p.ahead
-	if n <= 0 || p.ahead > 0 && n < minPull || p.ahead > maxAhead/2 {
+	n := min(free, maxAhead) - p.ahead
+	if n <= 0 || n < min(places, maxAhead)/fullPull && (!any || p.ahead > 0) {
 		return
 	}
 	p.request(n)
@@ -119,8 +127,8 @@ func (p *puller) renew() error {
 		return p.fault
 	}
 	p.sub, p.ahead, p.heard, p.fault = sub, 0, time.Now(), nil
-	if n := min(p.room(), maxAhead); n > 0 {
-		p.request(n)
+	if free, _ := p.room(); free > 0 {
+		p.request(min(free, maxAhead))
 	}
 	return p.fault
 }
