@@ -4,15 +4,23 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/voip-push/worker/internal/voip"
 )
 
-// standIn is the default picture in every size, so that no call waits for it.
-type standIn [MaxSide - MinSide + 1]voip.UserProfile
+// defaultSide is 32vp at the default density, 3.5.
+const defaultSide = 112
+
+// standIn is the default picture. Each size is made when it is first asked
+// for, the usual one at the start: all of them would take a while.
+type standIn struct {
+	master square
+	sides  [MaxSide - MinSide + 1]struct {
+		once    sync.Once
+		picture voip.UserProfile
+	}
+}
 
 // builtIn is drawn once for all stages of a process: it is always the same.
 //
@@ -34,19 +42,9 @@ func (s *Stage) newStandIn() (*standIn, error) {
 }
 
 func newStandIn(master square) *standIn {
-	var d standIn
-	var wg sync.WaitGroup
-	var next atomic.Int32
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(d); i = int(next.Add(1)) - 1 {
-				// Encoding pixels to memory cannot fail, and an empty picture would still be sent.
-				d[i], _ = encode(resample(master, MinSide+i))
-			}
-		})
-	}
-	wg.Wait()
-	return &d
+	d := &standIn{master: master}
+	d.picture(defaultSide)
+	return d
 }
 
 func (s *Stage) readMaster(name string) (square, error) {
@@ -74,7 +72,14 @@ func (s *Stage) readMaster(name string) (square, error) {
 }
 
 // picture is the default picture of a side, which has to be within 16 to 128.
-func (d *standIn) picture(side int) voip.UserProfile { return d[side-MinSide] }
+func (d *standIn) picture(side int) voip.UserProfile {
+	p := &d.sides[side-MinSide]
+	p.once.Do(func() {
+		// Encoding pixels to memory cannot fail, and an empty picture would still be sent.
+		p.picture, _ = encode(resample(d.master, side))
+	})
+	return p.picture
+}
 
 // The built-in picture: a head and shoulders, light on grey, in shares of the side.
 const (

@@ -9,7 +9,7 @@ import (
 const (
 	retryInitial  = 250 * time.Millisecond
 	retryMax      = 2 * time.Second
-	verifyTimeout = 5 * time.Second
+	verifyTimeout = 2 * time.Second
 )
 
 // pullHealth watches the pulling and begins it again when it failed. It is

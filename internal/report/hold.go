@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/voip-push/worker/internal/voip"
@@ -93,17 +91,13 @@ func (c *call) await(ctx context.Context) (permit, error) {
 		return p, nil
 	}
 	c.turn.Pause(c.progress)
+	c.held = true
 	select {
 	case p := <-h.permit:
 		return p, nil
 	case <-ctx.Done():
 		c.breaker.leave(h)
-		if cause := plain(context.Cause(ctx)); !errors.Is(cause, voip.ErrExpired) {
-			return permit{}, cause
-		}
-		// By the contract's letter a call that was never tried has expired, and
-		// is no dead letter: it needs nobody's hand, and its ring would be late.
-		return permit{}, fmt.Errorf("%w: all its time the bridge could not be reached, or refused the fleet", voip.ErrExpired)
+		return permit{}, plain(context.Cause(ctx))
 	}
 }
 

@@ -72,6 +72,7 @@ type call struct {
 	delays   *delays           // nil until the first wait
 	logged   voip.Reason       // the failure that was logged last
 	retry    bool              // the slot that is held is a retry's
+	held     bool              // by the circuit, at least once
 }
 
 func (c *call) run(ctx context.Context) error {
@@ -96,6 +97,9 @@ func (c *call) attempt(ctx context.Context) (more bool, err error) {
 	learned := learnedNothing
 	defer func() { c.leave(allowed, learned, &out) }()
 	work, err := c.turn.Check(ctx)
+	if err == nil && tooLate(ctx, 0) {
+		err = voip.ErrExpired // also when no timer has said so yet: a late ring is worse than none
+	}
 	if err != nil {
 		return false, c.ended(err)
 	}
@@ -180,6 +184,10 @@ func (c *call) expired(cause error) error {
 	switch {
 	case c.failure != nil:
 		return c.failure
+	case c.progress.Total == 0 && c.held:
+		// By the contract's letter a call that was never tried has expired, and
+		// is no dead letter: it needs nobody's hand, and its ring would be late.
+		return fmt.Errorf("%w: all its time the bridge could not be reached, or refused the fleet", cause)
 	case c.progress.Total == 0:
 		return cause
 	default:

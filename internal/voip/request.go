@@ -3,6 +3,7 @@ package voip
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -25,14 +26,30 @@ type Request struct {
 	ExpiresAt      time.Time         `json:"expiresAt"`
 }
 
-// Encode is the request as JSON. Characters that only HTML minds are left as
-// they are, so that data stays what the gateway sent.
+// Encode is the request as JSON, with data byte for byte as the gateway sent
+// it: encoding/json would leave its white space out, so it is put in after.
+// (Within a string the quotes of the place it goes to would be escaped.)
 func (r *Request) Encode() ([]byte, error) {
-	b, err := encodeJSON(r)
+	bare := *r
+	bare.Data = nil
+	b, err := encodeJSON(&bare)
 	if err != nil {
 		return nil, fmt.Errorf("encode the report request: %w", err)
 	}
-	return b, nil
+	if len(r.Data) == 0 {
+		return b, nil
+	}
+	if !json.Valid(r.Data) {
+		return nil, errors.New("encode the report request: its data is not JSON")
+	}
+	before, after, found := bytes.Cut(b, []byte(`,"data":null,"attempt":`))
+	if !found {
+		return nil, errors.New("encode the report request: there is no place for its data")
+	}
+	out := make([]byte, 0, len(b)+len(r.Data))
+	out = append(append(out, before...), `,"data":`...)
+	out = append(append(out, r.Data...), `,"attempt":`...)
+	return append(out, after...), nil
 }
 
 // Answer is what Call Kit's side says of one attempt.

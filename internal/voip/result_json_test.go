@@ -1,6 +1,8 @@
 package voip
 
 import (
+	"bytes"
+	"encoding/json"
 	"reflect"
 	"testing"
 	"time"
@@ -72,4 +74,39 @@ func fill(v reflect.Value, set func(path string), path string) {
 		v.SetInt(7)
 	}
 	set(path)
+}
+
+// TestRequestKeepsData: data goes to Call Kit's side byte for byte, and the
+// rest is what encoding/json writes.
+func TestRequestKeepsData(t *testing.T) {
+	for _, data := range []string{
+		`"opaque"`, `{ "a" : [1 ,2],` + "\n" + ` "b":1.0}`, `{"x":",\"data\":null,\"attempt\":"}`, `"<&>"`, `{"n":1e400,"n":2}`,
+	} {
+		r := Request{Schema: RequestSchema, Attribute: VoipCallAttribute{CallID: `,"data":null,"attempt":`}, Data: []byte(data), Attempt: 3}
+		b, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(b, []byte(`,"data":`+data+`,"attempt":3,`)) {
+			t.Errorf("%s is not in %s", data, b)
+		}
+		var got, want any
+		plain, err := encodeJSON(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, side := range []struct {
+			b    []byte
+			into *any
+		}{{b, &got}, {plain, &want}} {
+			d := json.NewDecoder(bytes.NewReader(side.b))
+			d.UseNumber()
+			if err := d.Decode(side.into); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s reads otherwise than %s", b, plain)
+		}
+	}
 }
