@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
-	"github.com/voip-push/worker/internal/broker"
 	"github.com/voip-push/worker/internal/voip"
 )
 
@@ -59,24 +58,23 @@ func send(cmd *cobra.Command, f *sendFlags, fields *fieldFlags) error {
 	if err != nil {
 		return err
 	}
-	s, err := cli.Connect(name, cmd.ErrOrStderr())
+	ctx, s, err := cli.Open(cmd, name)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	js, err := broker.JetStream(s.Conn)
-	if err != nil {
-		return err
-	}
 	if !f.wait {
-		_, err := publish(cmd, js, pushes)
+		_, err := publish(ctx, cmd, s.JS, pushes)
 		return err
 	}
-	results, err := cli.Listen(cmd.Context(), s.Conn)
+	results, err := cli.Listen(ctx, s.Conn)
 	if err != nil {
+		return cli.Fault(ctx, voip.StreamResult, err)
+	}
+	sent, err := publish(ctx, cmd, s.JS, pushes)
+	if err != nil && len(sent) == 0 {
 		return err
 	}
-	sent, err := publish(cmd, js, pushes)
 	return errors.Join(err, wait(cmd, results, sent, f))
 }
 
@@ -87,10 +85,10 @@ type push struct {
 }
 
 // publish sends the pushes, and returns those that the broker has stored.
-func publish(cmd *cobra.Command, js jetstream.JetStream, pushes []push) (sent []push, err error) {
+func publish(ctx context.Context, cmd *cobra.Command, js jetstream.JetStream, pushes []push) (sent []push, err error) {
 	var errs []error
 	for _, p := range pushes {
-		seq, err := publishOne(cmd.Context(), js, p.msg)
+		seq, err := publishOne(ctx, js, p.msg)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("push %s is not stored: %w", shown(p.callID), err))
 			continue
@@ -109,9 +107,9 @@ func publishOne(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (*je
 	defer cancel()
 	ack, err := js.PublishMsg(ctx, msg)
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		return nil, fmt.Errorf("%w: stream %s is missing, run `worker provision`", err, voip.StreamPush)
+		err = jetstream.ErrStreamNotFound
 	}
-	return ack, err
+	return ack, cli.Fault(ctx, voip.StreamPush, err)
 }
 
 func shown(callID string) string {

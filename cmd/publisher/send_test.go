@@ -67,8 +67,8 @@ func TestSend(t *testing.T) {
 		t.Fatalf("%d pushes", len(pushes))
 	}
 	for _, p := range pushes {
-		got, err1 := json.Marshal(p)
-		wanted, err2 := json.Marshal(want)
+		got, err1 := json.Marshal(p)       //nolint:musttag // only held against another
+		wanted, err2 := json.Marshal(want) //nolint:musttag // only held against another
 		if err1 != nil || err2 != nil || !bytes.Equal(got, wanted) {
 			t.Errorf("sent %s, want %s", got, wanted)
 		}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
-	"github.com/voip-push/worker/internal/broker"
 	"github.com/voip-push/worker/internal/voip"
 )
 
@@ -25,7 +25,7 @@ waiting for a retry ends as cancelled. An attempt that is on its way is let fini
 and a call that was reported stays reported. A cancel counts for ten minutes.`,
 		Example: "  voipctl cancel c-1",
 		Args:    cobra.MinimumNArgs(1),
-		RunE:    func(cmd *cobra.Command, ids []string) error { return cancel(cmd, ids) },
+		RunE:    cancel,
 	}
 }
 
@@ -35,25 +35,24 @@ func cancel(cmd *cobra.Command, ids []string) error {
 			return cli.Usage(fmt.Errorf("%q is no callId: 1 to 128 bytes of UTF-8 without control characters or outer spaces", id))
 		}
 	}
-	s, err := cli.Connect(name, cmd.ErrOrStderr())
+	ctx, s, err := cli.Open(cmd, name)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	js, err := broker.JetStream(s.Conn)
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithTimeout(cmd.Context(), cancelTimeout)
+	ctx, stop := context.WithTimeout(ctx, cancelTimeout)
 	defer stop()
 	var errs []error
 	for _, id := range ids {
 		body, err := json.Marshal(map[string]string{"callId": id})
 		if err == nil {
-			_, err = js.Publish(ctx, voip.SubjectCancel, body)
+			_, err = s.JS.Publish(ctx, voip.SubjectCancel, body)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("cancel %s: %w; is stream %s there? see worker check", id, err, voip.StreamCancel))
+			if errors.Is(err, jetstream.ErrNoStreamResponse) {
+				err = jetstream.ErrStreamNotFound
+			}
+			errs = append(errs, fmt.Errorf("cancel %s: %w", id, cli.Fault(ctx, voip.StreamCancel, err)))
 			continue
 		}
 		cmd.Printf("cancelled %s\n", id)

@@ -1,4 +1,5 @@
-// Command voipctl is the operator's hand: it watches results and cancels calls.
+// Command voipctl is the operator's hand: it watches, explains and audits calls,
+// cancels them, and minds the dead letters.
 package main
 
 import (

@@ -12,14 +12,14 @@ const name = "voipctl"
 func newRoot() *cobra.Command {
 	root := cli.Root(&cobra.Command{
 		Use:   name,
-		Short: "Watch the results of VoIP pushes, and cancel calls",
-		Long: `Watch the results of VoIP pushes, and cancel calls.
+		Short: "Watch, explain and audit calls, cancel them, and mind the dead letters",
+		Long: `Watch, explain and audit calls, cancel them, and mind the dead letters.
 
 The NATS_* settings of the environment say where the broker is; without any, it
 is the embedded one of a worker on this machine.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	})
-	root.AddCommand(newWatch(), newCancel(), newCallKit(), cli.Version())
+	root.AddCommand(newWatch(), newCancel(), newCallKit(), newAudit(), newDLQ(), newExplain(), cli.Version())
 	return root
 }

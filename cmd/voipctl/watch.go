@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
@@ -14,15 +16,18 @@ import (
 type watchFilter struct {
 	outcome, reason, callID string
 	count                   int
+	since                   time.Duration
 	asJSON                  bool
 }
 
 func newWatch() *cobra.Command {
 	var f watchFilter
 	c := &cobra.Command{
-		Use:     "watch",
-		Short:   "Print results as they arrive, until interrupted",
-		Example: "  voipctl watch --outcome failed\n  voipctl watch --json --count 1 --call-id c-1",
+		Use:   "watch",
+		Short: "Print results as they arrive, until interrupted",
+		Long: `Print results as they arrive, until interrupted. With --since those that are stored
+already come first; each is printed once.`,
+		Example: "  voipctl watch --outcome failed\n  voipctl watch --since 1h --reason REPORT_UNAVAILABLE\n  voipctl watch --json --count 1 --call-id c-1",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return watch(cmd, &f) },
 	}
@@ -30,6 +35,7 @@ func newWatch() *cobra.Command {
 	c.Flags().StringVar(&f.reason, "reason", "", "only this reason, such as INVALID_CALL")
 	c.Flags().StringVar(&f.callID, "call-id", "", "only this call")
 	c.Flags().IntVar(&f.count, "count", 0, "end after so many results (0: go on)")
+	c.Flags().DurationVar(&f.since, "since", 0, "begin with the results of the last so long (0: with the next one)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print each result's JSON on a line of its own")
 	return c
 }
@@ -55,22 +61,29 @@ func watch(cmd *cobra.Command, f *watchFilter) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	s, err := cli.Connect(name, cmd.ErrOrStderr())
+	from, err := cli.Since("since", f.since)
+	if err != nil {
+		return err
+	}
+	ctx, s, err := cli.Open(cmd, name)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	messages, err := cli.Listen(cmd.Context(), s.Conn)
+	messages, err := listen(ctx, s, from)
 	if err != nil {
-		return err
+		return cli.Fault(ctx, voip.StreamResult, err)
 	}
 	if !f.asJSON {
 		cli.ResultHeader(cmd.OutOrStdout())
 	}
 	for seen := 0; f.count == 0 || seen < f.count; {
 		select {
-		case <-cmd.Context().Done():
-			return nil
+		case <-ctx.Done():
+			if cmd.Context().Err() != nil {
+				return nil
+			}
+			return cli.Fault(ctx, voip.StreamResult, ctx.Err())
 		case msg := <-messages:
 			if show(cmd, f, msg) {
 				seen++
@@ -78,6 +91,14 @@ func watch(cmd *cobra.Command, f *watchFilter) error {
 		}
 	}
 	return nil
+}
+
+// listen follows the results: what arrives, or what is stored from a time on.
+func listen(ctx context.Context, s *cli.Session, from time.Time) (<-chan *nats.Msg, error) {
+	if from.IsZero() {
+		return cli.Listen(ctx, s.Conn)
+	}
+	return s.Follow(ctx, voip.StreamResult, from)
 }
 
 // show prints a result that matches.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -27,6 +28,29 @@ func Listen(ctx context.Context, nc *nats.Conn) (<-chan *nats.Msg, error) {
 	if err := nc.FlushWithContext(ctx); err != nil {
 		return nil, fmt.Errorf("listen to %s: %w", voip.SubjectResult, err)
 	}
+	return messages, nil
+}
+
+// Follow reads a stream from a time on and goes on with what comes, until the
+// session ends. It waits for whoever reads the messages.
+func (s *Session) Follow(ctx context.Context, stream string, from time.Time) (<-chan *nats.Msg, error) {
+	ordered, err := s.JS.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &from,
+	})
+	if err != nil {
+		return nil, err
+	}
+	messages := make(chan *nats.Msg)
+	consuming, err := ordered.Consume(func(m jetstream.Msg) {
+		select {
+		case messages <- &nats.Msg{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()}:
+		case <-ctx.Done():
+		}
+	}, jetstream.PullMaxMessagesWithBytesLimit(scanAhead, scanAheadBytes))
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, consuming.Stop)
 	return messages, nil
 }
 

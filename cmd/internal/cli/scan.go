@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Scan says what of a stream is read, oldest first, once.
+type Scan struct {
+	Stream      string
+	Subjects    []string  // empty: all
+	Since       time.Time // zero: from the beginning
+	HeadersOnly bool
+}
+
+// Entry is one message that a scan comes by.
+type Entry struct {
+	Subject  string
+	Header   nats.Header
+	Body     []byte // nil with HeadersOnly
+	Sequence uint64
+	At       time.Time // the broker's timestamp
+}
+
+// ErrEnough ends a scan without an error.
+var ErrEnough = errors.New("enough was read")
+
+// Figures of a scan. What is fetched ahead is bounded by bytes, so that large
+// messages do not fill the memory.
+const (
+	scanAhead      = 2000
+	scanAheadBytes = 8 << 20
+	scanIdle       = time.Second
+)
+
+// Scan reads what the stream holds as it begins, through an ordered consumer.
+// What is stored later is left to the next one, so that it ends on a busy
+// stream as well. The error of each ends it.
+func (s *Session) Scan(ctx context.Context, what Scan, each func(*Entry) error) error {
+	stream, err := s.JS.Stream(ctx, what.Stream)
+	if err != nil {
+		return Fault(ctx, what.Stream, err)
+	}
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 {
+		return nil
+	}
+	r := reading{each: each, until: state.LastSeq, end: make(chan error, 1)}
+	if err := r.run(ctx, s.JS, &what); err != nil {
+		return Fault(ctx, what.Stream, err)
+	}
+	return r.failed
+}
+
+// reading is a scan under way.
+type reading struct {
+	each   func(*Entry) error
+	until  uint64
+	end    chan error
+	seen   atomic.Uint64 // messages so far
+	failed error         // each's own
+
+	mu   sync.Mutex // held while each runs
+	over bool
+}
+
+func (r *reading) run(ctx context.Context, js jetstream.JetStream, what *Scan) error {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: what.Subjects, HeadersOnly: what.HeadersOnly, DeliverPolicy: jetstream.DeliverAllPolicy}
+	if !what.Since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &what.Since
+	}
+	ordered, err := js.OrderedConsumer(ctx, what.Stream, cfg)
+	if err != nil {
+		return err
+	}
+	if info, err := ordered.Info(ctx); err != nil || info.NumPending == 0 {
+		return err
+	}
+	consuming, err := ordered.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(scanAhead, scanAheadBytes))
+	if err != nil {
+		return err
+	}
+	defer consuming.Stop()
+	err = r.wait(ctx, ordered)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	return err
+}
+
+// wait waits for the end. What is deleted while it is read may leave no last
+// message to end by: when none came for a while the consumer is asked.
+func (r *reading) wait(ctx context.Context, ordered jetstream.Consumer) error {
+	idle := time.NewTicker(scanIdle)
+	defer idle.Stop()
+	for last := uint64(0); ; last = r.seen.Load() {
+		select {
+		case err := <-r.end:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-idle.C:
+		}
+		if r.seen.Load() != last {
+			continue
+		}
+		info, err := ordered.Info(ctx)
+		if err == nil && info.NumPending == 0 && r.seen.Load() == last {
+			return nil
+		}
+	}
+}
+
+func (r *reading) take(msg jetstream.Msg) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen.Add(1)
+	meta, err := msg.Metadata()
+	if err != nil || r.over {
+		return // no message of the stream, or one too many
+	}
+	if meta.Sequence.Stream > r.until {
+		r.finish(nil)
+		return
+	}
+	err = r.each(&Entry{
+		Subject: msg.Subject(), Header: msg.Headers(), Body: msg.Data(), Sequence: meta.Sequence.Stream, At: meta.Timestamp,
+	})
+	if err != nil || meta.NumPending == 0 || meta.Sequence.Stream == r.until {
+		r.finish(err)
+	}
+}
+
+// finish ends the reading; the mutex is held.
+func (r *reading) finish(err error) {
+	if !errors.Is(err, ErrEnough) {
+		r.failed = err
+	}
+	r.over = true
+	r.end <- nil
+}

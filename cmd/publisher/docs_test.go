@@ -1,0 +1,14 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/voip-push/worker/cmd/internal/cli"
+	"github.com/voip-push/worker/internal/testkit"
+)
+
+// TestDocs: the page in docs/cli is the help of the commands.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	testkit.Golden(t, "../../../docs/cli/publisher.md", cli.Markdown(newRoot()))
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"hash/maphash"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/cmd/internal/cli"
+	"github.com/voip-push/worker/internal/voip"
+)
+
+const (
+	claimLife = 15 * time.Minute // as long as a callId is one call
+	// lookBack is how long before the window the push lies that may have claimed
+	// a call of it: a claim is as long as its record, which a call may write to
+	// the end of its life.
+	lookBack = claimLife + voip.MaxTTL
+)
+
+// auditor holds forty bytes for each push, and no callId: those are read again
+// for the few that are found.
+type auditor struct {
+	session   *cli.Session
+	from, now time.Time
+	grace     time.Duration
+
+	seed   maphash.Seed
+	first  uint64 // the sequence of pushes[0]
+	end    uint64 // the last sequence that was there as the reading began
+	pushes []auditPush
+
+	withoutID, results int
+	most               int // findings of a kind that are kept
+	strange            []finding
+	strangers          int // results without a push
+	maxAge             time.Duration
+	settled            []uint64 // earlier pushes that are known to have ended
+	lowest             uint64   // of them, with a result in the window
+}
+
+// auditPush is what is kept of a push; times in milliseconds.
+type auditPush struct {
+	call    uint64 // a hash of the key of its claim; 0: it has no callId, or there is no push
+	at, due int64
+	result  int64 // when its result was stored
+	stored  bool
+	results uint8
+}
+
+func (a *auditor) run(ctx context.Context, most int) (*auditReport, error) {
+	a.seed, a.most = maphash.MakeSeed(), most
+	if err := a.readPushes(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.readResults(ctx); err != nil {
+		return nil, err
+	}
+	return a.report(ctx)
+}
+
+func (a *auditor) readPushes(ctx context.Context) error {
+	_, last, err := a.lookAtPushes(ctx)
+	if err != nil {
+		return err
+	}
+	a.first, a.end = last+1, last
+	scan := cli.Scan{Stream: voip.StreamPush, Since: a.from.Add(-lookBack)}
+	return a.session.Scan(ctx, scan, func(e *cli.Entry) error {
+		if len(a.pushes) == 0 {
+			a.first = e.Sequence
+		}
+		a.end = max(a.end, e.Sequence)
+		for uint64(len(a.pushes)) <= e.Sequence-a.first {
+			a.pushes = append(a.pushes, auditPush{})
+		}
+		a.pushes[e.Sequence-a.first] = a.push(e)
+		return nil
+	})
+}
+
+// push keeps what counts of a push. The life of one that cannot be decoded is
+// over at once.
+func (a *auditor) push(e *cli.Entry) auditPush {
+	p := auditPush{stored: true, at: e.At.UnixMilli(), due: e.At.UnixMilli()}
+	envelope := voip.OpenPush(e.Body)
+	if envelope.CallID == "" {
+		if !e.At.Before(a.from) {
+			a.withoutID++
+		}
+		return p
+	}
+	redrive, err := voip.RedriveOf(e.Header)
+	if err != nil {
+		redrive = voip.Redrive{} // as the worker takes it
+	}
+	p.call = max(1, maphash.String(a.seed, voip.RecordKey(envelope.CallID, redrive)))
+	expires, err := voip.ExpiresAtOf(e.Header)
+	if err != nil {
+		expires = time.Time{}
+	}
+	push, err := envelope.Decode(voip.Defaults{UserName: "-", Density: 1, TTL: defaultLife})
+	if err == nil {
+		p.due = push.Deadline(e.At, expires, redrive.Count > 0).UnixMilli()
+	}
+	return p
+}
+
+// defaultLife is CALL_TTL's default; --grace is for fleets that have another.
+const defaultLife = time.Minute
+
+func (a *auditor) readResults(ctx context.Context) error {
+	scan := cli.Scan{Stream: voip.StreamResult, Since: a.from.Add(-lookBack), HeadersOnly: true}
+	var last uint64 // whatever has a result by now was stored by now
+	return a.session.Scan(ctx, scan, func(e *cli.Entry) (err error) {
+		if last == 0 {
+			if _, last, err = a.lookAtPushes(ctx); err != nil {
+				return err
+			}
+		}
+		inWindow := !e.At.Before(a.from)
+		if inWindow {
+			a.results++
+		}
+		sequence, ok := resultOf(e.Header.Get(voip.HeaderMsgID))
+		switch {
+		case (!ok || sequence > last) && inWindow:
+			a.strangeResult(e, sequence, "no such push was stored")
+		case ok && sequence >= a.first && sequence <= a.end:
+			a.take(e, sequence, inWindow)
+		case ok && sequence < a.first:
+			a.settled = append(a.settled, sequence)
+			if inWindow && (a.lowest == 0 || sequence < a.lowest) {
+				a.lowest = sequence
+			}
+		}
+		return nil
+	})
+}
+
+// take notes the result of a push that was read.
+func (a *auditor) take(e *cli.Entry, sequence uint64, inWindow bool) {
+	p := &a.pushes[sequence-a.first]
+	if p.results < math.MaxUint8 {
+		p.results++
+	}
+	p.result = e.At.UnixMilli()
+	if !p.stored && inWindow {
+		a.strangeResult(e, sequence, "its push was deleted")
+	}
+}
+
+func (a *auditor) strangeResult(e *cli.Entry, sequence uint64, why string) {
+	if a.strangers++; a.strangers > a.most {
+		return
+	}
+	a.strange = append(a.strange, finding{
+		Kind: kindNoPush, CallID: e.Header.Get(voip.HeaderCallID), Push: sequence, Result: e.Sequence, At: e.At, State: why,
+	})
+}
+
+// lookAtPushes is how long pushes are kept, and the sequence of the last.
+func (a *auditor) lookAtPushes(ctx context.Context) (state jetstream.StreamState, last uint64, err error) {
+	stream, err := a.session.JS.Stream(ctx, voip.StreamPush)
+	if err != nil {
+		return state, 0, cli.Fault(ctx, voip.StreamPush, err)
+	}
+	a.maxAge = stream.CachedInfo().Config.MaxAge
+	state = stream.CachedInfo().State
+	return state, state.LastSeq, nil
+}
+
+// resultOf is the sequence of the push in a result's message id.
+func resultOf(id string) (uint64, bool) {
+	n, found := strings.CutPrefix(id, "res:"+voip.StreamPush+":")
+	sequence, err := strconv.ParseUint(n, 10, 64)
+	return sequence, found && err == nil && sequence > 0
+}

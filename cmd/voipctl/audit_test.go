@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/cmd/internal/cli"
+	"github.com/voip-push/worker/internal/testkit"
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// rig is a broker with a past.
+type rig struct {
+	t  *testing.T
+	js jetstream.JetStream
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	s := testkit.Broker(t, testkit.Provisioned())
+	t.Setenv("NATS_URL", s.URL())
+	return &rig{t, s.JS(t)}
+}
+
+func (r *rig) publish(m *nats.Msg) uint64 {
+	r.t.Helper()
+	ack, err := r.js.PublishMsg(r.t.Context(), m)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return ack.Sequence
+}
+
+// push stores a push whose life is over, unless headers say otherwise.
+func (r *rig) push(callID string, headers ...string) uint64 {
+	r.t.Helper()
+	h := nats.Header{voip.HeaderExpiresAt: {time.Now().Add(-time.Minute).Format(time.RFC3339Nano)}}
+	for i := 0; i < len(headers); i += 2 {
+		h.Set(headers[i], headers[i+1])
+	}
+	return r.publish(&nats.Msg{Subject: voip.SubjectPush, Header: h, Data: fmt.Appendf(nil, `{"callId":%q,"data":{"userName":"Li Lei"}}`, callID)})
+}
+
+func (r *rig) result(push uint64, callID string) {
+	r.t.Helper()
+	h := nats.Header{voip.HeaderMsgID: {voip.ResultMsgID(push)}, voip.HeaderCallID: {callID}}
+	r.publish(&nats.Msg{Subject: voip.SubjectResult, Header: h, Data: result(r.t, callID, nil)})
+}
+
+func auditJSON(t *testing.T, wantCode int, args ...string) auditReport {
+	t.Helper()
+	var out bytes.Buffer
+	code, stderr := run(t.Context(), append([]string{"audit", "--json", "--grace", "0s"}, args...), &out)
+	var r auditReport
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != wantCode {
+		t.Fatalf("exit %d, want %d (%v): %s%s", code, wantCode, err, &out, stderr)
+	}
+	return r
+}
+
+// TestAuditClean: what looks odd and is right.
+func TestAuditClean(t *testing.T) {
+	r := newRig(t)
+	if report := auditJSON(t, cli.Done); report.Pushes != 0 || len(report.Findings) != 0 {
+		t.Errorf("an empty stream: %+v", report)
+	}
+	first := r.push("a")
+	r.push("a") // a duplicate has no result of its own
+	r.result(first, "a")
+	r.push("b") // whichever of two is claimed
+	r.result(r.push("b"), "b")
+	r.push("alive", voip.HeaderExpiresAt, "")
+	r.push("") // no callId
+	again := r.push("a", voip.HeaderRedrives, "1", voip.HeaderOriginSequence, "1")
+	r.result(again, "a") // a redrive makes one more
+	report := auditJSON(t, cli.Done)
+	if report.Pushes != 7 || report.Results != 3 || report.WithoutID != 1 || len(report.Counts) != 0 {
+		t.Errorf("%+v", report)
+	}
+	var out bytes.Buffer
+	if code, stderr := run(t.Context(), []string{"audit"}, &out); code != cli.Done || !strings.Contains(out.String(), "7 pushes and 3 results in the last 10m0s") {
+		t.Errorf("exit %d: %s%s", code, &out, stderr)
+	}
+}
+
+// TestAuditFinds: every kind of finding, as JSON and as a table.
+func TestAuditFinds(t *testing.T) {
+	r := newRig(t)
+	r.result(r.push("kept"), "kept") // 1: gone as it should be
+	r.push("old")                    // 2: gone without a trace
+	silent := r.push("silent")
+	r.push("silent")
+	one, two := r.push("twice"), r.push("twice")
+	r.result(one, "twice")
+	r.result(two, "twice")
+	r.result(99, "ghost")
+	deleted := r.push("deleted")
+	r.result(deleted, "deleted")
+	stream, err := r.js.Stream(t.Context(), voip.StreamPush)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(silent)); err != nil {
+		t.Fatal(err)
+	}
+	last := r.push("last")
+	r.result(last, "last")
+	if err := stream.DeleteMsg(t.Context(), deleted); err != nil {
+		t.Fatal(err)
+	}
+	report := auditJSON(t, cli.Failed, "--since", "40m")
+	want := map[string]string{
+		kindNone: fmt.Sprintf("silent %d no worker has read it yet", silent), kindTwo: fmt.Sprintf("twice %d ", two),
+		kindNoPush: "ghost 99 no such push was stored", kindGone: " 2 aged out unread, or a duplicate",
+	}
+	for _, f := range report.Findings {
+		if f.CallID == "deleted" && f.Kind == kindNoPush && f.State == "its push was deleted" {
+			continue
+		}
+		if got := fmt.Sprintf("%s %d %s", f.CallID, f.Push, f.State); got != want[f.Kind] {
+			t.Errorf("%s is %q, want %q", f.Kind, got, want[f.Kind])
+		}
+		delete(want, f.Kind)
+	}
+	if len(want) > 0 || report.faults() != 5 {
+		t.Errorf("not found: %v in %+v", want, report)
+	}
+	var out bytes.Buffer
+	code, stderr := run(t.Context(), []string{"audit", "--grace", "0s", "--max", "1"}, &out)
+	for _, line := range []string{"FINDING", "1  no_outcome", "2  no_push", "silent", "and 1 more: see --max"} {
+		if code != cli.Failed || !strings.Contains(out.String(), line) {
+			t.Errorf("exit %d, no %q: %s", code, line, &out)
+		}
+	}
+	if stderr != "voipctl: 4 findings\n" {
+		t.Errorf("%q", stderr)
+	}
+}
+
+// TestStreamVerbsRefuse: for each verb that reads streams one clear line and
+// the right exit code, whatever is missing.
+func TestStreamVerbsRefuse(t *testing.T) {
+	bare := testkit.Broker(t)
+	barred := testkit.Broker(t, testkit.WithServer(func(o *server.Options) {
+		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: []string{"nothing"}},
+		}}}
+	}))
+	for _, verb := range streamVerbs() {
+		for url, tt := range map[string]struct {
+			code   int
+			stderr string
+			flag   string
+		}{
+			"nats://127.0.0.1:1": {code: cli.Failed, stderr: "is it running"},
+			bare.URL():           {code: cli.Failed, stderr: "is missing, run `worker provision`"},
+			strings.Replace(barred.URL(), "//", "//u:p@", 1): {code: cli.Failed, stderr: "refused by the broker: "},
+			"": {code: cli.Misuse, stderr: "unknown flag: --loud", flag: "--loud"},
+		} {
+			t.Setenv("NATS_URL", url)
+			args := verb
+			if tt.flag != "" {
+				args = append(slices.Clip(args), tt.flag)
+			}
+			code, stderr := run(t.Context(), args, io.Discard)
+			if code != tt.code || !strings.Contains(stderr, tt.stderr) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("%v at %q: exit %d, want %d and %q: %s", verb, url, code, tt.code, tt.stderr, stderr)
+			}
+		}
+	}
+}
+
+func streamVerbs() [][]string {
+	return [][]string{{"audit"}, {"watch", "--since", "1h"}, {"cancel", "c-1"}, {"explain", "c"}, {"dlq", "list"}, {"dlq", "show", "1"}, {"dlq", "redrive"}, {"dlq", "purge", "--force"}}
+}
+
+func TestAuditMisuse(t *testing.T) {
+	t.Parallel()
+	for flag, value := range map[string]string{"--since": "0s", "--grace": "-1s", "--max": "-1"} {
+		if code, stderr := run(t.Context(), []string{"audit", flag, value}, io.Discard); code != cli.Misuse || !strings.Contains(stderr, flag+" "+value+": want") {
+			t.Errorf("%s %s: exit %d: %s", flag, value, code, stderr)
+		}
+	}
+}
