@@ -94,10 +94,7 @@ func (a *auditor) push(e *cli.Entry) auditPush {
 		}
 		return p
 	}
-	redrive, err := voip.RedriveOf(e.Header)
-	if err != nil {
-		redrive = voip.Redrive{} // as the worker takes it
-	}
+	redrive, _ := voip.RedriveOf(e.Header, e.Sequence) // what cannot be read is ignored, as the worker does
 	p.call = max(1, maphash.String(a.seed, voip.RecordKey(envelope.CallID, redrive)))
 	expires, err := voip.ExpiresAtOf(e.Header)
 	if err != nil {

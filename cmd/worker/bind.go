@@ -107,6 +107,10 @@ func (w *worker) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now := fmt.Sprint(drift)
+	if was := w.drift.Swap(&now); was != nil && *was == now {
+		return nil // said before
+	}
 	for _, d := range drift {
 		w.log.WarnContext(ctx, "the broker differs from the settings", "drift", d.String())
 	}

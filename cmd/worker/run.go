@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -61,7 +62,8 @@ type worker struct {
 	embedded  *broker.Server
 	nc        *nats.Conn
 	js        jetstream.JetStream
-	ackWait   time.Duration // the consumer's own
+	ackWait   time.Duration          // the consumer's own
+	drift     atomic.Pointer[string] // as it was last said
 }
 
 // inboxPrefix is what replies to a worker come to; permissions are given on it.

@@ -58,7 +58,7 @@ func (r *rig) outcome() *outcome {
 	o := &outcome{rig: r, pushes: map[uint64]*jetstream.RawStreamMsg{}, expires: map[callRef]string{}}
 	for _, m := range testkit.Messages(r.t, r.js, voip.StreamPush) {
 		o.pushes[m.Sequence] = m
-		redrive, _ := voip.RedriveOf(m.Header) // one that cannot be read is none
+		redrive, _ := voip.RedriveOf(m.Header, m.Sequence) // what cannot be read is ignored
 		ref := callRef{voip.OpenPush(m.Data).CallID, redrive.Count}
 		if ref.id != "" && !slices.Contains(o.calls, ref) {
 			o.calls = append(o.calls, ref)

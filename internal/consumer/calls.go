@@ -40,7 +40,12 @@ func (r *record) encode() ([]byte, error) {
 		b = append(append(b, `,"worker":`...), worker...)
 		return append(b, '}'), nil
 	}
-	b, err := json.Marshal(r)
+	kept := *r
+	if a := kept.Progress.LastAnswer; a != nil {
+		// The far side's own words may hold a name.
+		kept.Progress.LastAnswer = &voip.Answer{Code: a.Code, ErrorReason: a.ErrorReason, Duplicate: a.Duplicate}
+	}
+	b, err := json.Marshal(&kept)
 	if err != nil {
 		return nil, fmt.Errorf("encode the record of a call: %w", err)
 	}
@@ -59,6 +64,7 @@ type claim struct {
 	key      string
 	revision uint64 // 0: there is no record yet
 	record   record
+	unsure   bool // a write of it may be stored, or not
 }
 
 // errTaken: the record was written by somebody else since it was last seen.

@@ -95,14 +95,34 @@ func (c *cancels) add(id string, at time.Time) {
 	}
 }
 
-// follow reads the stream of cancels from its beginning. It returns once all
-// that it holds has been read; what comes later is followed until stop is
-// called. Until it can be read it is tried again, and failed is told why.
-func (c *cancels) follow(ctx context.Context, js jetstream.JetStream, failed func(error)) (stop func(), err error) {
+// follower reads the stream of cancels into c, and begins again when the
+// stream is another one than it was.
+type follower struct {
+	*cancels
+	js jetstream.JetStream
+
+	created time.Time // of the stream that is followed
+	stop    func()
+}
+
+// Figures of the following. nats.go asks for a consumer's info for as long as
+// the context lives, also when the question was lost with a connection.
+const (
+	followRetry   = 500 * time.Millisecond
+	followTimeout = 3 * time.Second
+)
+
+// follow reads the stream from its beginning, and returns once all that it
+// holds has been read. Until it can be read it is tried again, and failed is
+// told why. Its error is ctx's cause.
+func (f *follower) follow(ctx context.Context, failed func(error)) error {
 	for {
-		stop, err := c.begin(ctx, js)
-		if err == nil || ctx.Err() != nil {
-			return stop, err
+		err := f.begin(ctx)
+		if err == nil {
+			return nil
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
 		}
 		failed(err)
 		t := time.NewTimer(followRetry)
@@ -114,23 +134,44 @@ func (c *cancels) follow(ctx context.Context, js jetstream.JetStream, failed fun
 	}
 }
 
-// Figures of the following. nats.go asks for a consumer's info for as long as
-// the context lives, also when the question was lost with a connection.
-const (
-	followRetry   = 500 * time.Millisecond
-	followTimeout = 3 * time.Second
-)
-
-func (c *cancels) begin(ctx context.Context, js jetstream.JetStream) (stop func(), err error) {
+// look sees whether the stream is still the one that is followed. One that was
+// deleted and made again, or came back empty, is read from its beginning: the
+// consumer that follows would wait behind its end for good.
+func (f *follower) look(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
-	ordered, err := js.OrderedConsumer(ask, voip.StreamCancel, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	stream, err := f.js.Stream(ask, voip.StreamCancel)
 	if err != nil {
-		return nil, fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
+		return fmt.Errorf("look at stream %s: %w", voip.StreamCancel, err)
+	}
+	if stream.CachedInfo().Created.Equal(f.created) {
+		return nil
+	}
+	f.end()
+	return f.begin(ctx)
+}
+
+func (f *follower) end() {
+	if f.stop != nil {
+		f.stop()
+		f.stop = nil
+	}
+}
+
+func (f *follower) begin(ctx context.Context) error {
+	ask, cancel := context.WithTimeout(ctx, followTimeout)
+	defer cancel()
+	stream, err := f.js.Stream(ask, voip.StreamCancel)
+	if err != nil {
+		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
+	}
+	ordered, err := f.js.OrderedConsumer(ask, voip.StreamCancel, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
 	}
 	info, err := ordered.Info(ask)
 	if err != nil {
-		return nil, fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
+		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
 	}
 	read := make(chan struct{})
 	once := sync.OnceFunc(func() { close(read) })
@@ -142,22 +183,23 @@ func (c *cancels) begin(ctx context.Context, js jetstream.JetStream) (stop func(
 		if err != nil {
 			return // no message of the stream
 		}
-		c.take(ctx, msg.Data(), meta.Timestamp)
+		f.take(ctx, msg.Data(), meta.Timestamp)
 		if meta.NumPending == 0 {
 			once()
 		}
 	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		c.log.DebugContext(ctx, "following the cancels", "error", err)
+		f.log.DebugContext(ctx, "following the cancels", "error", err)
 	}))
 	if err != nil {
-		return nil, fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
+		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
 	}
 	select {
 	case <-read:
-		return consuming.Stop, nil
-	case <-ctx.Done():
+		f.created, f.stop = stream.CachedInfo().Created, consuming.Stop
+		return nil
+	case <-ask.Done(): // those that were there may have aged out meanwhile
 		consuming.Stop()
-		return nil, context.Cause(ctx)
+		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, context.Cause(ask))
 	}
 }
 

@@ -150,7 +150,9 @@ func (h Hooks) filled() Hooks {
 func (c *Consumer) Run(ctx context.Context) {
 	c.hard, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer c.kill(voip.ErrStopping)
-	stopFollowing, err := c.cancels.follow(ctx, c.calls.js, func(err error) {
+	cancels := &follower{cancels: c.cancels, js: c.calls.js}
+	defer cancels.end()
+	err := cancels.follow(ctx, func(err error) {
 		c.hooks.Looked()
 		c.hooks.State(err)
 		c.log.WarnContext(ctx, "cannot read the cancels, trying again", "error", err)
@@ -158,13 +160,13 @@ func (c *Consumer) Run(ctx context.Context) {
 	if err != nil {
 		return // stopped before it began: nothing is held
 	}
-	defer stopFollowing()
 	// The sweeper goes on through the drain: what is finished then is still leased.
 	var loops sync.WaitGroup
 	defer loops.Wait()
 	sweeping, endSweep := context.WithCancel(c.hard)
 	defer endSweep()
 	loops.Go(func() { c.leases.sweep(sweeping, c.hooks.Swept) })
+	loops.Go(func() { c.supervise(ctx, cancels) })
 
 	c.pull(ctx)
 	c.drain(context.WithoutCancel(ctx))
@@ -196,12 +198,11 @@ func (c *Consumer) drain(ctx context.Context) {
 	close(c.stopping)
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout-min(killMargin, c.cfg.DrainTimeout/5))
 	defer cancel()
-	held := c.leases.all()
-	c.log.InfoContext(ctx, "draining", "held", len(held))
-	for _, d := range held {
+	c.log.InfoContext(ctx, "draining", "held", c.leases.count())
+	c.puller.stop(ctx) // first, or what is given back would come straight back
+	for _, d := range c.leases.all() {
 		d.end(voip.ErrStopping)
 	}
-	c.puller.stop(ctx)
 	finished := make(chan struct{})
 	go func() {
 		c.running.Wait()
@@ -246,12 +247,13 @@ func (c *Consumer) take(msg *nats.Msg) {
 		c.log.WarnContext(c.hard, "a message is ignored", "error", err)
 		return
 	}
-	earlier, count := c.leases.hold(d)
+	earlier, adopted, count := c.leases.hold(d)
 	c.recorder.InFlight(count)
 	if d.deliveries > 1 {
 		c.recorder.Redelivery()
 	}
-	if earlier != nil && c.adopted(earlier, d) {
+	if adopted {
+		d.cancel(nil)
 		return
 	}
 	h := handover{d: d, earlier: earlier, first: c.cancels.watch(d)}
@@ -313,11 +315,4 @@ func (c *Consumer) live(h handover) {
 	close(d.done)
 	c.recorder.InFlight(count)
 	c.puller.refill()
-}
-
-// adopted says whether the delivery that is in our hands already stands for
-// the new one.
-func (c *Consumer) adopted(earlier, d *delivery) bool {
-	reply, _ := earlier.current()
-	return reply == d.reply
 }

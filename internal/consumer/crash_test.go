@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/voip-push/worker/internal/broker"
 	"github.com/voip-push/worker/internal/testkit"
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -286,5 +287,91 @@ func TestStopInTime(t *testing.T) {
 	r.start(t, reported)
 	if res := r.result(t, "c-1"); res.Outcome != voip.Reported || !slices.Equal(r.seen.all(), []string{"c-1.r0.a1", "c-1.r0.a1"}) {
 		t.Errorf("%s after %v", res.Outcome, r.seen.all())
+	}
+}
+
+// TestServerForgetsDeliveries: a server that lost its consumer delivers what is
+// in hand again, with a count of 1. Nothing of it is repeated.
+func TestServerForgetsDeliveries(t *testing.T) {
+	for _, mode := range []ClaimMode{ClaimAlways, ClaimMsgID} {
+		r := newRig(t)
+		finish := make(chan struct{})
+		n := r.start(t, func(ctx context.Context, _ *voip.Request) (voip.Answer, error) {
+			select {
+			case <-finish:
+				return answer(voip.ErrorNone)
+			case <-ctx.Done():
+				return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, Arrival: voip.MayHaveArrived}
+			}
+		}, func(c *Config, p *Parts, _ *Handler) {
+			c.Claim = mode
+			p.Hooks.Verify = func(ctx context.Context) error {
+				_, err := broker.Provision(ctx, r.js, &r.Config)
+				return err
+			}
+		})
+		const calls = 20
+		for i := range calls {
+			id := fmt.Sprint("c-", i)
+			r.push(t, pushOf(id), nats.Header{voip.HeaderMsgID: {id}})
+		}
+		testkit.Eventually(t, "the attempts", func() bool { return len(r.seen.all()) == 8 }) // REPORT_CONCURRENCY of the rig
+		testkit.Eventually(t, "all to be held", func() bool { return n.leases.count() == calls })
+		if err := r.js.DeleteConsumer(t.Context(), voip.StreamPush, voip.ConsumerWorkers); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, "the pushes to come again", func() bool {
+			again, err := r.js.Consumer(t.Context(), voip.StreamPush, voip.ConsumerWorkers)
+			return err == nil && again.CachedInfo().NumAckPending == calls
+		})
+		close(finish)
+		if got := len(r.settled(t)); got != calls {
+			t.Errorf("%s: %d results", mode, got)
+		}
+		if got := len(r.seen.all()); got != calls {
+			t.Errorf("%s: %d attempts for %d calls: %v", mode, got, calls, r.seen.all())
+		}
+	}
+}
+
+// TestCancelsOfANewStream: cancels are followed in a stream that was deleted
+// and made again, and its absence is said.
+func TestCancelsOfANewStream(t *testing.T) {
+	r := newRig(t)
+	var asked atomic.Int32
+	r.start(t, reported, func(_ *Config, p *Parts, _ *Handler) {
+		p.Hooks.Verify = func(ctx context.Context) error {
+			asked.Add(1)
+			_, err := broker.Provision(ctx, r.js, &r.Config)
+			return err
+		}
+	})
+	r.cancelCall(t, "before")
+	r.push(t, pushOf("before"), nil)
+	if res := r.result(t, "before"); res.Outcome != voip.Cancelled {
+		t.Fatal(res.Outcome)
+	}
+	if err := r.js.DeleteStream(t.Context(), voip.StreamCancel); err != nil {
+		t.Fatal(err)
+	}
+	again := asked.Load() + 2
+	testkit.Eventually(t, "the streams to be looked at, and followed", func() bool { return asked.Load() >= again })
+	r.cancelCall(t, "after")
+	r.push(t, pushOf("after"), nil)
+	if res := r.result(t, "after"); res.Outcome != voip.Cancelled {
+		t.Errorf("%s: the cancel in the new stream is not known", res.Outcome)
+	}
+}
+
+// TestEmptyPushWithAStatus: a push may look like a word of the server's.
+func TestEmptyPushWithAStatus(t *testing.T) {
+	r := newRig(t)
+	n := r.start(t, reported)
+	for _, status := range []string{"100", "404", "408", "409", "503", "weird"} {
+		r.push(t, "", nats.Header{"Status": {status}, "Description": {"Consumer Deleted"}})
+	}
+	r.settled(t)
+	if got := r.count(t, voip.StreamDLQ); got != 6 || n.puller.state() != nil {
+		t.Errorf("%d dead letters, want 6; pulling: %v", got, n.puller.state())
 	}
 }

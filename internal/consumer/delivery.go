@@ -76,12 +76,13 @@ func (d *delivery) suspect() bool {
 }
 
 // adopt takes over the next delivery of the push that is still in our hands:
-// nobody had it in between, so going on repeats nothing. False: this worker has
-// given it up already, or another one may have had it.
+// nobody had it in between, so going on repeats nothing. (A server that forgot
+// its counts, as one that was killed may, begins again at 1.) False: this worker
+// has given it up already, or another one may have had it.
 func (d *delivery) adopt(next *delivery) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.lost || next.deliveries != d.deliveries+1 {
+	if d.lost || next.deliveries != d.deliveries+1 && next.deliveries != 1 {
 		return false
 	}
 	d.reply, d.deliveries, d.leased = next.reply, next.deliveries, next.leased

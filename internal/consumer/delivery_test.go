@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,11 +56,11 @@ func TestHold(t *testing.T) {
 		"the next delivery":                 {next: 2, adopt: true},
 		"the next, after the lease is lost": {next: 2, lost: true},
 		"one that others had before":        {next: 4},
-		"one that the server counts anew":   {next: 1},
+		"one that the server counts anew":   {next: 1, adopt: true},
 	} {
 		l := newLeases(nil, ackWait, slog.New(slog.DiscardHandler))
 		d := fakeDelivery(7, 1)
-		if earlier, _ := l.hold(d); earlier != nil {
+		if earlier, _, _ := l.hold(d); earlier != nil {
 			t.Fatalf("%s: held before it came", name)
 		}
 		if tt.lost {
@@ -67,9 +68,9 @@ func TestHold(t *testing.T) {
 		}
 		next := fakeDelivery(7, tt.next)
 		next.reply = "ack again"
-		earlier, count := l.hold(next)
+		earlier, adopted, count := l.hold(next)
 		reply, deliveries := d.current()
-		if earlier != d || count != 1 || (reply == next.reply) != tt.adopt || tt.adopt && deliveries != tt.next {
+		if earlier != d || adopted != tt.adopt || count != 1 || (reply == next.reply) != tt.adopt || tt.adopt && deliveries != tt.next {
 			t.Errorf("%s: reply %q, delivery %d, %d held", name, reply, deliveries, count)
 		}
 		if l.release(d); (l.count() == 0) != tt.adopt {
@@ -143,6 +144,16 @@ func TestCancelsForget(t *testing.T) {
 			t.Error("a call that is gone is still watched")
 		}
 	})
+}
+
+// TestRecordIsPrivate: what the far side said in its own words stays out of the
+// bucket.
+func TestRecordIsPrivate(t *testing.T) {
+	r := record{Sequence: 1, Clean: true, Progress: voip.Progress{Total: 1, LastAnswer: &voip.Answer{Code: 401, Message: "Li Lei"}}}
+	b, err := r.encode()
+	if err != nil || bytes.Contains(b, []byte("Li Lei")) || !bytes.Contains(b, []byte("401")) {
+		t.Errorf("%s (%v)", b, err)
+	}
 }
 
 // TestRecordEncodes: a fresh record is what encoding/json would write.

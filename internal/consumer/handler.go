@@ -28,8 +28,9 @@ type Reporter interface {
 // Connector is the connection step: a call is connected first, and reported
 // only when that succeeded.
 type Connector interface {
-	// Connect asks until the answer is yes, or known to be no.
-	Connect(ctx context.Context, push *voip.Push, redrives int, expires time.Time) error
+	// Connect asks until the answer is yes, or known to be no. at is how far
+	// earlier deliveries have come, and is kept up to date.
+	Connect(ctx context.Context, push *voip.Push, redrives int, expires time.Time, at *voip.Connection) error
 }
 
 // StageRecorder is told what the stages took and made.
@@ -93,7 +94,7 @@ func (h *Handler) Handle(ctx context.Context, in *Input, turn voip.Turn) (v Verd
 	v = Verdict{Stage: voip.StageDecode, Progress: in.Past}
 	defer func() {
 		if p := recover(); p != nil {
-			h.Log.ErrorContext(ctx, "a push made its handler panic", "stage", v.Stage, "panic", voip.Private(fmt.Sprint(p)), "stack", string(debug.Stack()))
+			h.panicked(ctx, v.Stage, p)
 			v.Err = errPanic
 		}
 	}()
@@ -120,11 +121,17 @@ func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Pus
 	if err := ended(ctx, &in.Past); err != nil {
 		return err
 	}
-	connected := h.connect(ctx, in, push, *v.ExpiresAt)
+	connected := h.connect(ctx, v, in, push)
 	picture, avatarErr := h.picture(ctx, v, push)
 	connectErr := connected()
-	// What ended the call meanwhile comes before what the stages say of it.
+	in.Past.Connection = v.Progress.Connection
+	// What ended the call meanwhile comes before what the stages say of it; but
+	// a call whose connection was tried fails as that did.
 	if err := ended(ctx, &in.Past); err != nil {
+		if failed, ok := errors.AsType[*voip.ReportError](connectErr); ok && errors.Is(err, voip.ErrExpired) {
+			v.Stage = voip.StageConnect
+			return failed
+		}
 		return err
 	}
 	if avatarErr != nil {
@@ -135,7 +142,6 @@ func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Pus
 		v.Stage = voip.StageConnect
 		return connectErr
 	}
-	in.Past.Connected = h.Connector != nil
 	began := time.Now()
 	var err error
 	v.Progress, err = h.Reporter.Report(ctx, request(in, push, picture, *v.ExpiresAt), in.Past, turn)
@@ -145,18 +151,29 @@ func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Pus
 
 // connect begins the connection step, when there is one and the call was not
 // connected by an earlier delivery. It returns what waits for its end.
-func (h *Handler) connect(ctx context.Context, in *Input, push *voip.Push, expires time.Time) (wait func() error) {
-	if h.Connector == nil || in.Past.Connected {
+func (h *Handler) connect(ctx context.Context, v *Verdict, in *Input, push *voip.Push) (wait func() error) {
+	if h.Connector == nil || in.Past.Connection.Done {
 		return func() error { return nil }
 	}
 	end := make(chan error, 1)
 	go func() {
+		err := errPanic
+		defer func() {
+			if p := recover(); p != nil {
+				h.panicked(ctx, voip.StageConnect, p)
+			}
+			end <- err
+		}()
 		began := time.Now()
-		err := h.Connector.Connect(ctx, push, in.Redrive.Count, expires)
+		err = h.Connector.Connect(ctx, push, in.Redrive.Count, *v.ExpiresAt, &v.Progress.Connection)
 		h.Recorder.Stage(stageConnect, time.Since(began))
-		end <- err
 	}()
 	return func() error { return <-end }
+}
+
+// panicked logs what a panic said, which may be private, and where it was.
+func (h *Handler) panicked(ctx context.Context, stage voip.Stage, p any) {
+	h.Log.ErrorContext(ctx, "a push made its handler panic", "stage", stage, "panic", voip.Private(fmt.Sprint(p)), "stack", string(debug.Stack()))
 }
 
 func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (voip.UserProfile, error) {

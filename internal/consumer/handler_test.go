@@ -31,7 +31,11 @@ func (f transport) Report(ctx context.Context, r *voip.Request) (voip.Answer, er
 	return f(ctx, r)
 }
 
-func (f connects) Connect(ctx context.Context, _ *voip.Push, _ int, _ time.Time) error { return f(ctx) }
+func (f connects) Connect(ctx context.Context, _ *voip.Push, _ int, _ time.Time, at *voip.Connection) error {
+	err := f(ctx)
+	at.Done = err == nil
+	return err
+}
 
 func (freeTurn) Resume(ctx context.Context) error { return context.Cause(ctx) }
 func (f freeTurn) Check(ctx context.Context) (context.Context, error) {
@@ -152,8 +156,21 @@ func TestHandleOutcomes(t *testing.T) {
 				h.Connector = connects(func(context.Context) error { return &voip.ReportError{Reason: voip.ReasonConnectFailed} })
 			},
 		},
+		"not connected by its deadline": {
+			body: `{"callId":"c-1","data":{"ttlSeconds":1}}`, send: ok, reason: voip.ReasonConnectFailed, stage: voip.StageConnect, took: time.Second,
+			setup: func(h *Handler) {
+				h.Connector = connects(func(ctx context.Context) error {
+					<-ctx.Done()
+					return &voip.ReportError{Reason: voip.ReasonConnectFailed}
+				})
+			},
+		},
+		"a panic in the connection step": {
+			body: plainPush, send: ok, reason: voip.ReasonUnknownErrorReason, stage: voip.StageConnect,
+			setup: func(h *Handler) { h.Connector = connects(func(context.Context) error { panic("Li Lei") }) },
+		},
 		"connected before": {
-			body: plainPush, send: ok, past: voip.Progress{Connected: true}, reason: voip.ReasonNone, stage: voip.StageReport, attempts: 1,
+			body: plainPush, send: ok, past: voip.Progress{Connection: voip.Connection{Done: true}}, reason: voip.ReasonNone, stage: voip.StageReport, attempts: 1,
 			setup: func(h *Handler) {
 				h.Connector = connects(func(context.Context) error { return errors.New("asked again") })
 			},
@@ -218,7 +235,7 @@ func TestHandleSideBySide(t *testing.T) {
 		if took := time.Since(began); v.Err != nil || took != time.Second {
 			t.Errorf("%v after %v, want success after 1s", v.Err, took)
 		}
-		if !v.Progress.Connected {
+		if !v.Progress.Connection.Done {
 			t.Error("the yes is not remembered: it would be asked again after a give-back")
 		}
 	})

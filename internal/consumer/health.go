@@ -10,6 +10,9 @@ const (
 	retryInitial  = 250 * time.Millisecond
 	retryMax      = 2 * time.Second
 	verifyTimeout = 2 * time.Second
+	// superviseEvery bounds how long a stream may be gone unsaid: pulling may go
+	// on without that of the results, the cancels or the calls' records.
+	superviseEvery = 3 * time.Second
 )
 
 // pullHealth watches the pulling and begins it again when it failed. It is
@@ -73,4 +76,38 @@ func (p *pullHealth) failed(ctx context.Context, err error) {
 		p.c.log.WarnContext(ctx, "no pushes are pulled, trying again", "error", err)
 	}
 	p.c.hooks.State(err)
+}
+
+// supervise looks at the streams beside the one that is pulled from, until ctx
+// ends, and follows the cancels of a stream that was made again.
+func (c *Consumer) supervise(ctx context.Context, cancels *follower) {
+	t := time.NewTicker(superviseEvery)
+	defer t.Stop()
+	said := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if !c.nc.IsConnected() {
+			continue
+		}
+		verify, cancel := context.WithTimeout(ctx, verifyTimeout)
+		err := c.hooks.Verify(verify)
+		cancel()
+		if err == nil {
+			err = cancels.look(ctx)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && said != "":
+			said = ""
+			c.log.InfoContext(ctx, "the streams are all there again")
+		case err != nil && err.Error() != said:
+			said = err.Error()
+			c.log.WarnContext(ctx, "not all of the streams are there", "error", err)
+		}
+	}
 }

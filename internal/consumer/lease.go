@@ -37,14 +37,15 @@ func newLeases(nc *nats.Conn, ackWait time.Duration, log *slog.Logger) *leases {
 // hold takes a delivery. When the push is in our hands already, earlier is the
 // delivery that holds it: the new one is either adopted by it, or waits until
 // it is done.
-func (l *leases) hold(d *delivery) (earlier *delivery, count int) {
+func (l *leases) hold(d *delivery) (earlier *delivery, adopted bool, count int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	earlier = l.held[d.sequence]
-	if earlier == nil || !earlier.adopt(d) {
+	adopted = earlier != nil && earlier.adopt(d)
+	if !adopted {
 		l.held[d.sequence] = d
 	}
-	return earlier, len(l.held)
+	return earlier, adopted, len(l.held)
 }
 
 // release lets go of a delivery.

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/voip-push/worker/internal/voip"
@@ -67,7 +68,7 @@ func (c *Consumer) unclaimed(d *delivery, err error) {
 // claim makes the call this push's own, before anything else about it is
 // judged. A push without a callId has nothing to claim.
 func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
-	redrive, err := voip.RedriveOf(d.header)
+	redrive, err := voip.RedriveOf(d.header, d.sequence)
 	if err != nil {
 		c.log.WarnContext(d.hard, "a header of the push is ignored", "error", err)
 	}
@@ -84,6 +85,7 @@ func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
 	if trusted && deliveries == 1 {
 		return cl, fresh, nil // the stream's duplicate window has claimed it
 	}
+	said := false
 	err = insist(d.hard, func() error {
 		if err := d.over(); err != nil {
 			return final{err}
@@ -92,7 +94,11 @@ func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
 		cl, what, err = c.lookUp(d, cl, trusted)
 		return err
 	}, func(err error) {
-		c.log.DebugContext(d.hard, "claiming again", "error", err)
+		level := slog.LevelDebug
+		if !said { // once for each push: the bucket or the results' stream may be gone
+			level, said = slog.LevelWarn, true
+		}
+		c.log.Log(d.hard, level, "a call cannot be claimed, trying again", "error", err)
 	})
 	return cl, what, err
 }
@@ -112,8 +118,12 @@ func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate,
 		return c.judge(ctx, d, mine, &have)
 	}
 	have, err := c.calls.create(ctx, mine)
-	if err != nil || have == nil {
+	if err != nil {
+		mine.unsure = true // it may be stored all the same
 		return mine, fresh, err
+	}
+	if have == nil {
+		return mine, fresh, nil
 	}
 	return c.judge(ctx, d, mine, have)
 }
@@ -128,8 +138,8 @@ func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*
 		return have, settled, nil
 	case r.Decided != nil:
 		return have, finish, nil
-	case r.Worker == mine.record.Worker && r.Deliveries == mine.record.Deliveries && r.Starts == 0:
-		return have, fresh, nil // our own write, whose ack was lost
+	case mine.unsure && r.Worker == mine.record.Worker && r.Deliveries == mine.record.Deliveries:
+		return have, fresh, nil // our own write of a moment ago, whose ack was lost
 	default:
 		return c.takeOver(ctx, d, have)
 	}

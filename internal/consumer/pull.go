@@ -28,6 +28,7 @@ const (
 	// before it counts as lost.
 	silence    = 2*pullHeartbeat + pullHeartbeat/2
 	pullLook   = 250 * time.Millisecond
+	ackPrefix  = "$JS.ACK."
 	statusHdr  = "Status"
 	descHdr    = "Description"
 	pendingHdr = "Nats-Pending-Messages"
@@ -147,7 +148,9 @@ func (p *puller) retire() {
 
 func (p *puller) receive(inbox string, msg *nats.Msg) {
 	status := ""
-	if len(msg.Data) == 0 && msg.Header != nil {
+	// A push may be empty, and may carry a header of that name: its acks have
+	// somewhere to go.
+	if len(msg.Data) == 0 && !strings.HasPrefix(msg.Reply, ackPrefix) {
 		status = msg.Header.Get(statusHdr)
 	}
 	p.mu.Lock()

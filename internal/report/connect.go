@@ -45,7 +45,8 @@ func NewConnector(cfg Config, nc *nats.Conn, subject string, log *slog.Logger) (
 // or until ctx ends. Its error is a *voip.ReportError with CONNECT_FAILED once
 // a question failed, voip.ErrExpired when the deadline came before the first
 // one, else ctx's cause. A cancel and a stop end it at once: nothing rings yet.
-func (c *Connector) Connect(ctx context.Context, push *voip.Push, redrives int, expires time.Time) error {
+// at is how far earlier deliveries have come, and is kept up to date.
+func (c *Connector) Connect(ctx context.Context, push *voip.Push, redrives int, expires time.Time, at *voip.Connection) error {
 	body, err := json.Marshal(connectRequest{
 		CallID: push.CallID, DeviceID: push.DeviceID, BundleName: push.BundleName, Direction: push.Direction,
 		VoipCallType: push.VoipCallType, Data: push.Data, ExpiresAt: expires,
@@ -53,7 +54,7 @@ func (c *Connector) Connect(ctx context.Context, push *voip.Push, redrives int, 
 	if err != nil {
 		return connectFailed("the request cannot be written as JSON")
 	}
-	q := question{Connector: c, body: body, token: voip.Token(push.CallID), redrives: redrives, delays: newDelays(c.cfg)}
+	q := question{Connector: c, body: body, token: voip.Token(push.CallID), redrives: redrives, at: at, delays: newDelays(c.cfg)}
 	for {
 		more, err := q.put(ctx)
 		if !more {
@@ -73,7 +74,7 @@ type question struct {
 	body     []byte
 	token    string
 	redrives int
-	keys     voip.Progress
+	at       *voip.Connection
 	delays   *delays
 	failure  *voip.ReportError
 	after    time.Duration // how long the service asked to be left alone
@@ -86,25 +87,28 @@ func (q *question) put(ctx context.Context) (more bool, err error) {
 	}
 	work, cancel := limit(ctx, ctx, q.cfg.Timeout)
 	defer cancel()
-	key := fmt.Sprintf("%s.r%d.c%d", q.token, q.redrives, q.keys.Key+1)
+	key := fmt.Sprintf("%s.r%d.c%d", q.token, q.redrives, q.at.Key+1)
 	reply, failure := ask(work, q.nc, q.subject, key, q.body)
 	no := false
 	if failure == nil {
 		if failure = readConnected(reply); failure == nil {
+			q.at.Done = true
 			return false, nil
 		}
 		no = true
 	}
 	no = no || failure.Reason == voip.ReasonReportRejected
-	settleKey(&q.keys, failure.Arrival)
+	keys := voip.Progress{Key: q.at.Key, Pending: q.at.Pending}
+	settleKey(&keys, failure.Arrival)
+	q.at.Key, q.at.Pending = keys.Key, keys.Pending
 	if q.failure == nil && ctx.Err() == nil {
 		q.log.WarnContext(ctx, "connection step failed", slog.String("detail", failure.Detail))
 	}
 	q.failure, q.after = connectFailed(failure.Detail), failure.RetryAfter
 	if no {
-		q.keys.Few++
+		q.at.No++
 	}
-	return q.keys.Few < q.cfg.MaxAttempts, q.failure
+	return q.at.No < q.cfg.MaxAttempts, q.failure
 }
 
 func (q *question) wait(ctx context.Context) error {

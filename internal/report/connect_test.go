@@ -65,7 +65,7 @@ func TestConnect(t *testing.T) {
 			}
 			ctx, cancel := life(t, tt.life)
 			defer cancel(nil)
-			err = c.Connect(ctx, connectPush(), 2, time.Now())
+			err = c.Connect(ctx, connectPush(), 2, time.Now(), &voip.Connection{})
 			if reasonOf(err) != tt.want || strings.Join(keys, ",") != tt.keys {
 				t.Errorf("%v with keys %v, want %s with %s", err, keys, tt.want, tt.keys)
 			}
@@ -105,7 +105,7 @@ func TestConnectInterrupted(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancelCause(t.Context())
 			go func() { <-asked; cancel(cause) }()
-			if err := c.Connect(ctx, connectPush(), 0, time.Now()); !errors.Is(err, cause) {
+			if err := c.Connect(ctx, connectPush(), 0, time.Now(), &voip.Connection{}); !errors.Is(err, cause) {
 				t.Errorf("%v (answer %q): ended with %v", cause, answer, err)
 			}
 		}

@@ -16,9 +16,10 @@ type Redrive struct {
 	Origin uint64
 }
 
-// RedriveOf reads Voip-Redrives and Voip-Origin-Sequence. A count that cannot
-// be read, or one without its origin, is an error and no redrive.
-func RedriveOf(h Header) (Redrive, error) {
+// RedriveOf reads Voip-Redrives and Voip-Origin-Sequence of the push with a
+// stream sequence. A count that cannot be read is an error and no redrive; one
+// without its origin is an error too, and a redrive whose origin is itself.
+func RedriveOf(h Header, sequence uint64) (Redrive, error) {
 	count := h.Get(HeaderRedrives)
 	if count == "" {
 		return Redrive{}, nil
@@ -32,7 +33,7 @@ func RedriveOf(h Header) (Redrive, error) {
 	}
 	origin, err := strconv.ParseUint(h.Get(HeaderOriginSequence), 10, 64)
 	if err != nil || origin == 0 {
-		return Redrive{}, fmt.Errorf("%s is %q beside %s, want a stream sequence",
+		return Redrive{Count: int(n), Origin: sequence}, fmt.Errorf("%s is %q beside %s, want a stream sequence",
 			HeaderOriginSequence, clip(h.Get(HeaderOriginSequence)), HeaderRedrives)
 	}
 	return Redrive{Count: int(n), Origin: origin}, nil

@@ -86,12 +86,12 @@ func TestRedriveOf(t *testing.T) {
 		{"-1", "12", voip.Redrive{}, `Voip-Redrives is "-1", want a whole number`},
 		{"1.5", "12", voip.Redrive{}, `Voip-Redrives is "1.5", want a whole number`},
 		{"2147483648", "12", voip.Redrive{}, `Voip-Redrives is "2147483648", want a whole number`},
-		{"1", "", voip.Redrive{}, `Voip-Origin-Sequence is "" beside Voip-Redrives, want a stream sequence`},
-		{"1", "0", voip.Redrive{}, `Voip-Origin-Sequence is "0" beside Voip-Redrives, want a stream sequence`},
-		{"1", "-1", voip.Redrive{}, `Voip-Origin-Sequence is "-1" beside Voip-Redrives, want a stream sequence`},
+		{"1", "", voip.Redrive{Count: 1, Origin: 99}, `Voip-Origin-Sequence is "" beside Voip-Redrives, want a stream sequence`},
+		{"1", "0", voip.Redrive{Count: 1, Origin: 99}, `Voip-Origin-Sequence is "0" beside Voip-Redrives, want a stream sequence`},
+		{"1", "-1", voip.Redrive{Count: 1, Origin: 99}, `Voip-Origin-Sequence is "-1" beside Voip-Redrives, want a stream sequence`},
 	}
 	for _, tt := range tests {
-		got, err := voip.RedriveOf(header{"Voip-Redrives": tt.count, "Voip-Origin-Sequence": tt.origin})
+		got, err := voip.RedriveOf(header{"Voip-Redrives": tt.count, "Voip-Origin-Sequence": tt.origin}, 99)
 		if got != tt.want || text(err) != tt.err {
 			t.Errorf("%q, %q: got %+v, %v, want %+v, %q", tt.count, tt.origin, got, err, tt.want, tt.err)
 		}

@@ -29,13 +29,21 @@ type Progress struct {
 	Unknown bool `json:"unknown,omitempty"`
 	// Inferred says that success is known from a duplicate answer.
 	Inferred bool `json:"inferred,omitempty"`
-	// Connected says that the connection step said yes: it is not asked again.
-	Connected bool `json:"connected,omitempty"`
+	// Connection is how far the connection step has come.
+	Connection Connection `json:"connection,omitzero"`
 	// Few and Twice count the answers that those kinds of retry are limited by.
 	Few   int `json:"few,omitempty"`
 	Twice int `json:"twice,omitempty"`
 	// LastAnswer is Call Kit's last answer; nil when it never answered.
 	LastAnswer *Answer `json:"lastAnswer,omitempty"`
+}
+
+// Connection is how far the connection step of one call has come.
+type Connection struct {
+	Done    bool `json:"done,omitempty"`    // the answer was yes: it is not asked again
+	Key     int  `json:"key,omitempty"`     // as Progress.Key
+	Pending bool `json:"pending,omitempty"` // as Progress.Pending
+	No      int  `json:"no,omitempty"`      // how often the answer was no
 }
 
 // Add counts an attempt and gives it its number.
@@ -63,7 +71,7 @@ func (p *Progress) LastReason() Reason {
 // IsZero says that nothing is known of any attempt. (encoding/json asks it, and
 // would else compare field by field.)
 func (p *Progress) IsZero() bool {
-	return p.Total == 0 && p.Key == 0 && !p.Pending && !p.Unknown && !p.Connected
+	return p.Total == 0 && p.Key == 0 && !p.Pending && !p.Unknown && p.Connection == (Connection{})
 }
 
 // Overdue is why a call is over once its deadline has passed: it expired when
