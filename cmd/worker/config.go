@@ -3,9 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
-	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,8 +141,11 @@ const (
 func (c *config) validate() error {
 	b := c.broker()
 	errs := []error{b.Validate(), c.validateReport()}
-	if _, _, err := net.SplitHostPort(c.HTTP.Addr); err != nil {
+	if _, port, err := net.SplitHostPort(c.HTTP.Addr); err != nil || !legalPort(port) {
 		errs = append(errs, fmt.Errorf("HTTP_ADDR: %q is not legal, want host:port or :port", c.HTTP.Addr))
+	}
+	if len(c.Call.DefaultUserName) > voip.MaxUserNameBytes {
+		errs = append(errs, fmt.Errorf("CALL_DEFAULT_USER_NAME: %d bytes are not legal, want at most %d", len(c.Call.DefaultUserName), voip.MaxUserNameBytes))
 	}
 	if c.NATS.URL == broker.Embedded && !broker.HasEmbedded {
 		errs = append(errs, errors.New("NATS_URL: this build has no embedded broker, want a comma-separated list of nats://host:port"))
@@ -162,23 +166,50 @@ func (c *config) validateReport() error {
 		if !hasCallKit {
 			errs = append(errs, errors.New("REPORT_TRANSPORT: this build has no Call Kit in process, want nats or http"))
 		}
+	case transportNATS:
+		errs = append(errs, checkSubject("REPORT_SUBJECT", r.Subject))
 	case transportHTTP:
-		if u, err := url.Parse(r.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			errs = append(errs, errors.New("REPORT_URL: want http://… or https://… with REPORT_TRANSPORT=http"))
+		if u, err := url.Parse(r.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+			errs = append(errs, errors.New("REPORT_URL: want http://… or https://… without a user, with REPORT_TRANSPORT=http"))
 		}
 		for _, f := range []struct{ name, path string }{{"REPORT_TOKEN_FILE", r.TokenFile}, {"REPORT_CA_FILE", r.CaFile}} {
 			if f.path == "" {
 				continue
 			}
-			if _, err := os.ReadFile(f.path); err != nil {
+			// The transport knows what it can use.
+			probe := report.HTTPConfig{URL: "http://localhost", Concurrency: 1}
+			if f.name == "REPORT_TOKEN_FILE" {
+				probe.TokenFile = f.path
+			} else {
+				probe.CAFile = f.path
+			}
+			if _, err := report.NewHTTP(probe, slog.New(slog.DiscardHandler)); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", f.name, err))
 			}
 		}
+	}
+	if c.Connect.Subject != "" {
+		errs = append(errs, checkSubject("CONNECT_SUBJECT", c.Connect.Subject))
 	}
 	if c.Report.BackoffMax < c.Report.BackoffInitial {
 		errs = append(errs, fmt.Errorf("REPORT_BACKOFF_MAX: %s is less than REPORT_BACKOFF_INITIAL (%s)", c.Report.BackoffMax, c.Report.BackoffInitial))
 	}
 	return errors.Join(errs...)
+}
+
+func legalPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
+}
+
+// checkSubject says whether a request can be sent to a subject.
+func checkSubject(name, subject string) error {
+	for token := range strings.SplitSeq(subject, ".") {
+		if token == "" || strings.ContainsAny(token, " \t\r\n*>") {
+			return fmt.Errorf("%s: %q is not legal, want a NATS subject without wildcards, such as voip.callkit.report", name, subject)
+		}
+	}
+	return nil
 }
 
 // advice is what is legal and likely not meant.

@@ -81,7 +81,7 @@ func (p *puller) refill() { p.ask(false) }
 // for the pushes that take the other places.
 func (p *puller) topUp() { p.ask(true) }
 
-func (p *puller) ask(any bool) {
+func (p *puller) ask(few bool) {
 	free, places := p.room()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,7 +89,7 @@ func (p *puller) ask(any bool) {
 		return
 	}
 	n := min(free, maxAhead) - p.ahead
-	if n <= 0 || n < min(places, maxAhead)/fullPull && (!any || p.ahead > 0) {
+	if n <= 0 || n < min(places, maxAhead)/fullPull && (!few || p.ahead > 0) {
 		return
 	}
 	p.request(n)
