@@ -143,7 +143,7 @@ func TestFaultsBetweenSettings(t *testing.T) {
 	}{
 		{map[string]string{"REPORT_BACKOFF_MAX": "100ms"}, "REPORT_BACKOFF_MAX: 100ms is less than REPORT_BACKOFF_INITIAL (250ms)"},
 		{map[string]string{"REPORT_TRANSPORT": "http"}, "REPORT_URL: want http://… or https://…"},
-		{map[string]string{"REPORT_TRANSPORT": "http", "REPORT_URL": "http://bridge", "REPORT_TOKEN_FILE": token}, "REPORT_TOKEN_FILE: open " + token},
+		{map[string]string{"REPORT_TRANSPORT": "http", "REPORT_URL": "http://bridge", "REPORT_TOKEN_FILE": token}, "REPORT_TOKEN_FILE: report token: stat " + token},
 		{map[string]string{"NATS_USER": "worker"}, "NATS_USER and NATS_PASSWORD_FILE: set both or none"},
 		{map[string]string{"NATS_TLS_CERT_FILE": "/dev/null"}, "NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE: set both or none"},
 		{map[string]string{"AVATAR_DEFAULT": "resource:face.png"}, "AVATAR_DEFAULT"},
