@@ -49,6 +49,8 @@ type breaker struct {
 	pause   time.Duration // between the last probe and the next
 	probeAt time.Time
 	probing bool
+	probes  uint64 // made so far
+	entries uint64 // calls held so far
 	timer   *time.Timer
 
 	window, loose int // how many held calls may be, and are, under way
@@ -73,7 +75,8 @@ func (b *breaker) enter(deadline time.Time, tried int) (permit, *hold) {
 	if !b.open {
 		return permit{epoch: b.epoch}, nil
 	}
-	h := &hold{deadline: deadline, tried: tried, permit: make(chan permit, 1)}
+	b.entries++
+	h := &hold{deadline: deadline, tried: tried, permit: make(chan permit, 1), entered: b.entries}
 	heap.Push(&b.held, h)
 	b.wake()
 	return permit{}, h

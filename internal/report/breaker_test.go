@@ -193,7 +193,7 @@ func TestCircuit(t *testing.T) {
 						t.Errorf("call %s ended with %s, %v after the bridge's return", id, e.reason, took)
 					}
 				}
-				if late > 20 {
+				if late > 40 { // a few: how many is chance
 					t.Errorf("%d calls failed", late)
 				}
 				if len(b.opened) != 2 || !b.opened[0] || b.opened[1] {

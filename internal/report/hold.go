@@ -14,7 +14,8 @@ type hold struct {
 	deadline time.Time
 	tried    int // its attempts so far
 	permit   chan permit
-	index    int // in the heap; -1: it has left
+	entered  uint64 // grows from call to call
+	index    int    // in the heap; -1: it has left
 }
 
 // holds are the calls that wait, the next one to go first: the one that was
@@ -30,6 +31,20 @@ type holds []*hold
 func (h *holds) next() chan<- permit {
 	first, _ := heap.Pop(h).(*hold)
 	return first.permit
+}
+
+// newest takes out the call that came last. Every other probe is made with it:
+// calls that hang for their own sake, on devices of theirs, would else be asked
+// with one after the other, and keep a bridge that is there from being seen.
+func (h *holds) newest() chan<- permit {
+	last := 0
+	for i, c := range *h {
+		if c.entered > (*h)[last].entered {
+			last = i
+		}
+	}
+	c, _ := heap.Remove(h, last).(*hold)
+	return c.permit
 }
 
 func (h holds) Len() int { return len(h) }

@@ -69,7 +69,12 @@ func (b *breaker) wake() {
 		return
 	}
 	b.probing = true
-	b.held.next() <- permit{epoch: b.epoch}
+	b.probes++
+	ask := b.held.next
+	if b.probes%2 == 0 {
+		ask = b.held.newest
+	}
+	ask() <- permit{epoch: b.epoch}
 }
 
 func (b *breaker) tick() {
