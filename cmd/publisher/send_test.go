@@ -111,6 +111,9 @@ func TestSendWait(t *testing.T) {
 			_, _ = js.Publish(t.Context(), voip.SubjectResult, body)
 		}
 	})
+	if err == nil {
+		err = nc.Flush() // or the first push may be there before the subscription
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
