@@ -6,6 +6,8 @@ import (
 	"github.com/voip-push/worker/cmd/internal/cli"
 )
 
+//go:generate go test . -run TestDocs -update
+
 // name is how the command shows in the broker's list of connections.
 const name = "voipctl"
 

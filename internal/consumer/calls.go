@@ -140,6 +140,7 @@ func (s *calls) create(ctx context.Context, c *claim) (other *claim, err error) 
 	for {
 		err := s.write(ctx, c)
 		if !errors.Is(err, errTaken) {
+			c.unsure = err != nil // it may be stored all the same
 			return nil, err
 		}
 		have, found, err := s.read(ctx, c.key)

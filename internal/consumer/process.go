@@ -118,12 +118,8 @@ func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate,
 		return c.judge(ctx, d, mine, &have)
 	}
 	have, err := c.calls.create(ctx, mine)
-	if err != nil {
-		mine.unsure = true // it may be stored all the same
+	if err != nil || have == nil {
 		return mine, fresh, err
-	}
-	if have == nil {
-		return mine, fresh, nil
 	}
 	return c.judge(ctx, d, mine, have)
 }
