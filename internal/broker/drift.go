@@ -90,6 +90,7 @@ func streamChecks() []check[jetstream.StreamConfig] {
 		{"replicas", func(c *C) any { return c.Replicas }, always[C](Warning), func(h, w *C) { h.Replicas = w.Replicas }},
 		{"rollup headers", func(c *C) any { return c.AllowRollup }, rollup, func(h, w *C) { h.AllowRollup = w.AllowRollup }},
 		{"direct gets", func(c *C) any { return c.AllowDirect }, always[C](Warning), func(h, w *C) { h.AllowDirect = w.AllowDirect }},
+		{"monitor thresholds", func(c *C) any { return thresholds(c.Metadata) }, always[C](Warning), func(h, w *C) { h.Metadata = withThresholds(h.Metadata, w.Metadata) }},
 	}
 }
 
@@ -111,6 +112,7 @@ func consumerChecks() []check[jetstream.ConsumerConfig] {
 		{"max deliver", func(c *C) any { return c.MaxDeliver }, always[C](Warning), func(h, w *C) { h.MaxDeliver = w.MaxDeliver }},
 		{"max ack pending", func(c *C) any { return c.MaxAckPending }, always[C](Warning), func(h, w *C) { h.MaxAckPending = w.MaxAckPending }},
 		{"max waiting", func(c *C) any { return c.MaxWaiting }, always[C](Warning), nil},
+		{"monitor thresholds", func(c *C) any { return thresholds(c.Metadata) }, always[C](Warning), func(h, w *C) { h.Metadata = withThresholds(h.Metadata, w.Metadata) }},
 	}
 }
 

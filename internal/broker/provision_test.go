@@ -83,6 +83,9 @@ func TestProvisionFromNothing(t *testing.T) {
 			c.MaxMsgs != -1 || c.MaxConsumers != -1 || c.NoAck || c.Sealed {
 			t.Errorf("%s: got %+v", want.name, c)
 		}
+		if c.Metadata["io.nats.monitor.enabled"] != "true" || c.Metadata["io.nats.monitor.peer-expect"] != "" {
+			t.Errorf("%s: metadata %v", want.name, c.Metadata)
+		}
 	}
 	consumer, err := js.Consumer(t.Context(), "VOIP_PUSH", "voip-workers")
 	if err != nil {
@@ -92,6 +95,13 @@ func TestProvisionFromNothing(t *testing.T) {
 	if c.Durable != "voip-workers" || c.AckPolicy != jetstream.AckExplicitPolicy || c.AckWait != s.Config.AckWait || c.BackOff != nil || c.MaxDeliver != -1 ||
 		c.MaxAckPending != 16384 || c.MaxWaiting != 4096 || c.DeliverPolicy != jetstream.DeliverAllPolicy || c.FilterSubject != "" || c.InactiveThreshold != 0 {
 		t.Errorf("consumer: got %+v", c)
+	}
+	for key, value := range map[string]string{
+		"enabled": "true", "outstanding-ack-critical": "14745", "unprocessed-critical": "16384", "waiting-critical": "3686", "redelivery-critical": "1000",
+	} {
+		if got := c.Metadata["io.nats.monitor."+key]; got != value {
+			t.Errorf("consumer: %s is %q, want %q", key, got, value)
+		}
 	}
 	if _, err := js.KeyValue(t.Context(), voip.BucketCalls); err != nil {
 		t.Errorf("the bucket does not open: %v", err)
@@ -160,6 +170,11 @@ func TestDrift(t *testing.T) {
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 3 }), want: "consumer voip-workers: max deliver is 3, want -1"},
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxAckPending = 10 }), want: "consumer voip-workers: max ack pending is 10, want 16384"},
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxWaiting = 512 }), want: "consumer voip-workers: max waiting is 512, want 4096", kept: true},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) {
+			c.Metadata = map[string]string{"io.nats.monitor.enabled": "true", "io.nats.monitor.redelivery-critical": "5"}
+		}), want: "consumer voip-workers: monitor thresholds is enabled true, redelivery-critical 5, want enabled true, outstanding-ack-critical 14745, unprocessed-critical 16384, waiting-critical 3686, redelivery-critical 1000"},
+		{stream: "VOIP_DLQ", change: streamChange(func(c *jetstream.StreamConfig) { c.Metadata = nil }), want: "stream VOIP_DLQ: monitor thresholds is none, want enabled true"},
+		{stream: "VOIP_DLQ", change: streamChange(func(c *jetstream.StreamConfig) { c.Metadata["io.nats.monitor.peer-expect"] = "3" }), want: "stream VOIP_DLQ: monitor thresholds is enabled true, peer-expect 3, want enabled true"},
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.DeliverPolicy = jetstream.DeliverNewPolicy }), want: "consumer voip-workers: deliver policy is new, want all", kept: true},
 	}
 	for _, tt := range tests {
@@ -272,7 +287,8 @@ func TestProvisionKeepsWhatIsTheOperators(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := stream.CachedInfo().Config
-	c.Description, c.Metadata, c.MaxAge = "ours", map[string]string{"team": "calls"}, time.Hour
+	c.Description, c.MaxAge = "ours", time.Hour
+	c.Metadata["team"], c.Metadata["io.nats.monitor.msgs-warn"] = "calls", "1"
 	c.DenyPurge = true
 	c.Placement = &jetstream.Placement{Tags: nil, Cluster: ""}
 	if _, err := js.UpdateStream(t.Context(), c); err != nil {
@@ -280,6 +296,7 @@ func TestProvisionKeepsWhatIsTheOperators(t *testing.T) {
 	}
 	consumer := broker.WorkersConsumer(&s.Config)
 	consumer.Description, consumer.AckWait = "ours", time.Minute
+	consumer.Metadata["io.nats.monitor.last-ack-critical"] = "1h"
 	if _, err := js.UpdateConsumer(t.Context(), "VOIP_PUSH", consumer); err != nil {
 		t.Fatal(err)
 	}
@@ -291,11 +308,15 @@ func TestProvisionKeepsWhatIsTheOperators(t *testing.T) {
 	if stream, err = js.Stream(t.Context(), "VOIP_RESULT"); err != nil {
 		t.Fatal(err)
 	}
-	if c := stream.CachedInfo().Config; c.Description != "ours" || c.Metadata["team"] != "calls" || !c.DenyPurge || c.MaxAge != 24*time.Hour {
+	if c := stream.CachedInfo().Config; c.Description != "ours" || c.Metadata["team"] != "calls" || c.Metadata["io.nats.monitor.msgs-warn"] != "1" || !c.DenyPurge || c.MaxAge != 24*time.Hour {
 		t.Errorf("the stream is %+v", c)
 	}
-	if info, err := js.Consumer(t.Context(), "VOIP_PUSH", "voip-workers"); err != nil || info.CachedInfo().Config.Description != "ours" {
-		t.Errorf("the consumer is %+v, %v", info, err)
+	info, err := js.Consumer(t.Context(), "VOIP_PUSH", "voip-workers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := info.CachedInfo().Config; c.Description != "ours" || c.Metadata["io.nats.monitor.last-ack-critical"] != "1h" {
+		t.Errorf("the consumer is %+v", c)
 	}
 }
 
@@ -306,7 +327,8 @@ func TestReplicas(t *testing.T) {
 	three := s.Config
 	three.Replicas = 3
 	drift := inspect(t, js, &three)
-	if len(drift) != 5 || drift[0].String() != "stream VOIP_PUSH: replicas is 1, want 3" || broker.UnsoundOf(drift) != nil {
+	if len(drift) != 10 || drift[0].String() != "stream VOIP_PUSH: replicas is 1, want 3" || broker.UnsoundOf(drift) != nil ||
+		drift[1].String() != "stream VOIP_PUSH: monitor thresholds is enabled true, want enabled true, peer-expect 3" {
 		t.Errorf("got %q", lines(drift))
 	}
 	// One server cannot do it, and says so.

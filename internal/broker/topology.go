@@ -37,6 +37,7 @@ func Streams(cfg *Config) []jetstream.StreamConfig {
 			Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
 			MaxAge: age, Duplicates: duplicates, Replicas: cfg.Replicas,
 			MaxMsgs: -1, MaxBytes: -1, MaxMsgSize: -1, MaxMsgsPerSubject: -1, MaxConsumers: -1,
+			Metadata: streamMonitor(cfg),
 		}
 	}
 	push := stream(voip.StreamPush, voip.SubjectPush, pushMaxAge, pushDuplicates)
@@ -67,5 +68,6 @@ func WorkersConsumer(cfg *Config) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: voip.ConsumerWorkers, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckWait: cfg.AckWait, MaxDeliver: -1, MaxAckPending: cfg.MaxAckPending, MaxWaiting: maxWaiting,
+		Metadata: consumerMonitor(cfg),
 	}
 }
