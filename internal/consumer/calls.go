@@ -21,6 +21,7 @@ type record struct {
 	Sequence   uint64 `json:"sequence"`   // of the push that claimed the call
 	Deliveries uint64 `json:"deliveries"` // the delivery that holds it
 	Worker     string `json:"worker"`
+	Trace      string `json:"trace,omitempty"` // the traceparent of the delivery that holds it
 	// Starts counts how often the push was begun alone and its worker was not
 	// heard of again.
 	Starts int `json:"starts,omitempty"`
@@ -34,7 +35,7 @@ type record struct {
 // most are, without the detour through reflection.
 func (r *record) encode() ([]byte, error) {
 	worker, err := json.Marshal(r.Worker)
-	if err == nil && r.Starts == 0 && !r.Clean && r.Decided == nil && r.Progress.IsZero() {
+	if err == nil && r.Trace == "" && r.Starts == 0 && !r.Clean && r.Decided == nil && r.Progress.IsZero() {
 		b := strconv.AppendUint([]byte(`{"sequence":`), r.Sequence, 10)
 		b = strconv.AppendUint(append(b, `,"deliveries":`...), r.Deliveries, 10)
 		b = append(append(b, `,"worker":`...), worker...)

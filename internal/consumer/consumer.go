@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -70,6 +71,7 @@ type Consumer struct {
 	handler  *Handler
 	notifier Notifier
 	recorder Recorder
+	tracer   trace.Tracer // nil: traces are off
 	log      *slog.Logger
 	hooks    Hooks
 
@@ -95,6 +97,7 @@ type Parts struct {
 	Handler  *Handler
 	Notifier Notifier
 	Recorder Recorder
+	Tracer   trace.Tracer // nil: traces are off
 	Log      *slog.Logger
 	Hooks    Hooks
 }
@@ -102,7 +105,7 @@ type Parts struct {
 // New returns a consumer; Run starts it.
 func New(cfg Config, p Parts) *Consumer {
 	c := &Consumer{
-		cfg: cfg, nc: p.Conn, handler: p.Handler, notifier: p.Notifier, recorder: p.Recorder, log: p.Log, hooks: p.Hooks.filled(),
+		cfg: cfg, nc: p.Conn, handler: p.Handler, notifier: p.Notifier, recorder: p.Recorder, tracer: p.Tracer, log: p.Log, hooks: p.Hooks.filled(),
 		calls:   &calls{js: p.JS, stream: p.Calls, prefix: callsPrefix},
 		cancels: newCancels(p.Log), leases: newLeases(p.Conn, cfg.AckWait, p.Log), turns: newTurns(),
 		window: window{most: cfg.MaxInFlight}, stopping: make(chan struct{}), idle: make(chan handover),

@@ -24,7 +24,8 @@ type delivery struct {
 	header   nats.Header
 	envelope voip.Envelope
 	redrive  voip.Redrive
-	waited   bool // for a retry, at least once
+	waited   bool   // for a retry, at least once
+	said     []byte // what the broker was told of it; nil: nothing yet
 
 	// hard ends when the worker is cut off, and with nothing else: what settles
 	// the push runs in it, and attempts, which outlive a cancel and a stop.

@@ -129,5 +129,9 @@ func (l *leases) say(d *delivery, what []byte) error {
 		return err
 	}
 	reply, _ := d.current()
-	return l.nc.Publish(reply, what)
+	if err := l.nc.Publish(reply, what); err != nil {
+		return err
+	}
+	d.said = what
+	return nil
 }

@@ -79,7 +79,7 @@ func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
 	_, deliveries := d.current()
 	cl = &claim{
 		key:    voip.RecordKey(d.envelope.CallID, redrive),
-		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker},
+		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker, Trace: c.spanOf(d)},
 	}
 	trusted := c.cfg.Claim == ClaimMsgID && redrive.Count == 0 && d.header.Get(voip.HeaderMsgID) == d.envelope.CallID
 	if trusted && deliveries == 1 {
@@ -127,6 +127,7 @@ func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate,
 // judge reads an existing record.
 func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*claim, fate, error) {
 	r := &have.record
+	c.follows(d, r.Trace)
 	switch {
 	case r.Sequence != d.sequence:
 		c.recorder.Duplicate()
@@ -159,6 +160,7 @@ func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim
 		cl.record.Progress = cl.record.Progress.Interrupted()
 	}
 	cl.record.Deliveries, cl.record.Worker, cl.record.Clean = deliveries, c.cfg.Worker, false
+	cl.record.Trace = c.spanOf(d)
 	return cl, again, c.calls.write(ctx, cl)
 }
 

@@ -8,7 +8,7 @@ import (
 
 // take is called for each push that arrives.
 func (c *Consumer) take(msg *nats.Msg) {
-	d, err := newDelivery(c.hard, msg)
+	d, err := newDelivery(c.spanning(msg), msg)
 	if err != nil {
 		c.log.WarnContext(c.hard, "a message is ignored", "error", err)
 		return
@@ -20,6 +20,7 @@ func (c *Consumer) take(msg *nats.Msg) {
 	}
 	if adopted {
 		d.cancel(nil)
+		c.spanned(d)
 		return
 	}
 	h := handover{d: d, earlier: earlier, first: c.cancels.watch(d)}
@@ -77,6 +78,7 @@ func (c *Consumer) live(h handover) {
 	d.claimed()
 	c.cancels.unwatch(d)
 	d.cancel(nil)
+	c.spanned(d)
 	count := c.leases.release(d)
 	close(d.done)
 	c.recorder.InFlight(count)
