@@ -103,6 +103,9 @@ func (w *worker) bind(ctx context.Context) (jetstream.Stream, error) {
 // provisions them when it may, and names what is missing when it may not.
 func (w *worker) verify(ctx context.Context) error {
 	drift, err := w.align(ctx)
+	if err == nil {
+		err = w.lookAtQueue(ctx)
+	}
 	w.health.Set(condStreams, err)
 	if err != nil {
 		return err
@@ -114,6 +117,17 @@ func (w *worker) verify(ctx context.Context) error {
 	for _, d := range drift {
 		w.log.WarnContext(ctx, "the broker differs from the settings", "drift", d.String())
 	}
+	return nil
+}
+
+// lookAtQueue shows how many pushes the fleet has before it, and in hand.
+func (w *worker) lookAtQueue(ctx context.Context) error {
+	workers, err := w.js.Consumer(ctx, voip.StreamPush, voip.ConsumerWorkers)
+	if err != nil {
+		return fmt.Errorf("look at the consumer %s: %w", voip.ConsumerWorkers, err)
+	}
+	info := workers.CachedInfo()
+	w.metrics.Queue(int(info.NumPending), info.NumAckPending) //nolint:gosec // a stream of a few GiB holds fewer than an int does
 	return nil
 }
 

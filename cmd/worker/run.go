@@ -84,6 +84,7 @@ func (w *worker) run(ctx context.Context) error {
 	w.id = instance()
 	w.health = telemetry.NewHealth(condNATS, condStreams, condPulling)
 	w.metrics = telemetry.NewMetrics(labels())
+	w.metrics.Conditions(w.health)
 	server := telemetry.NewServer(w.cfg.HTTP.Addr, w.health, w.metrics, w.log)
 	if err := server.Start(ctx); err != nil {
 		return err
@@ -142,7 +143,10 @@ func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *c
 // be there yet.
 func (w *worker) connect(ctx context.Context) error {
 	cfg := w.cfg.broker()
-	opts := broker.Options{Name: "voip-worker " + w.id, InboxPrefix: inboxPrefix, Wait: true, Log: w.log}
+	opts := broker.Options{
+		Name: "voip-worker " + w.id, InboxPrefix: inboxPrefix, Wait: true, Log: w.log,
+		Violation: func(error) { w.metrics.PermissionRefused() },
+	}
 	if cfg.IsEmbedded() {
 		server, err := broker.StartEmbedded(&cfg, w.log)
 		if err != nil {

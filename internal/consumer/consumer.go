@@ -51,6 +51,7 @@ type Recorder interface {
 	PushWithoutID()
 	Redelivery()
 	InFlight(n int)
+	Oldest(age time.Duration)
 }
 
 // Hooks tell the rest of the worker how the consumer fares; each may be nil.
@@ -168,7 +169,12 @@ func (c *Consumer) Run(ctx context.Context) {
 	defer loops.Wait()
 	sweeping, endSweep := context.WithCancel(c.hard)
 	defer endSweep()
-	loops.Go(func() { c.leases.sweep(sweeping, c.hooks.Swept) })
+	loops.Go(func() {
+		c.leases.sweep(sweeping, func() {
+			c.hooks.Swept()
+			c.recorder.Oldest(c.leases.oldest())
+		})
+	})
 	loops.Go(func() { c.supervise(ctx, cancels) })
 
 	c.pull(ctx)

@@ -232,11 +232,11 @@ func TestPullsFitTheSlots(t *testing.T) {
 }
 
 // TestLeaseHolds: a call that waits far longer than the ack wait is not
-// delivered again.
+// delivered again, and its age is known.
 func TestLeaseHolds(t *testing.T) {
 	r := newRig(t)
 	var attempts atomic.Int32
-	r.start(t, func(context.Context, *voip.Request) (voip.Answer, error) {
+	n := r.start(t, func(context.Context, *voip.Request) (voip.Answer, error) {
 		if attempts.Add(1) == 1 {
 			return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, RetryAfter: 2 * ackWait, Arrival: voip.TurnedAway}
 		}
@@ -246,6 +246,10 @@ func TestLeaseHolds(t *testing.T) {
 	if res := r.result(t, "c-1"); res.Push.Deliveries != 1 || res.AttemptsTotal != 2 {
 		t.Errorf("%d deliveries, %d attempts; want 1 and 2", res.Push.Deliveries, res.AttemptsTotal)
 	}
+	if oldest := time.Duration(n.counts.everOldest.Load()); oldest < ackWait || oldest > 4*ackWait {
+		t.Errorf("the oldest call was %v old, want more than %v", oldest, ackWait)
+	}
+	testkit.Eventually(t, "none is held", func() bool { return n.counts.oldest.Load() == 0 })
 }
 
 // TestPanicIsThePushsOwn: the worker lives, and the push is dead.

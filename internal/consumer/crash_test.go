@@ -29,7 +29,7 @@ func TestCrashInAnAttempt(t *testing.T) {
 	r.push(t, pushOf("c-1"), nil)
 	<-begun
 	dies.crash()
-	r.start(t, func(context.Context, *voip.Request) (voip.Answer, error) {
+	lives := r.start(t, func(context.Context, *voip.Request) (voip.Answer, error) {
 		return voip.Answer{Code: voip.CodeInvalidValue, Duplicate: true}, nil
 	})
 	res := r.result(t, "c-1")
@@ -38,6 +38,10 @@ func TestCrashInAnAttempt(t *testing.T) {
 	}
 	if res.Outcome != voip.Reported || !res.Inferred || res.Push.Deliveries != 2 {
 		t.Errorf("%s, inferred %t, delivery %d: the duplicate answer tells of the attempt before the crash", res.Outcome, res.Inferred, res.Push.Deliveries)
+	}
+	// The ack wait of a dead worker is no time in the queue.
+	if dies.counts.queued.Load() != 1 || lives.counts.queued.Load() != 0 {
+		t.Errorf("the push came out of the queue %d and %d times, want 1 and 0", dies.counts.queued.Load(), lives.counts.queued.Load())
 	}
 }
 

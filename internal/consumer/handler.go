@@ -41,6 +41,7 @@ type StageRecorder interface {
 
 // Names of the stages in voip_stage_duration_seconds.
 const (
+	stageQueue   = "queue" // from being stored to its first worker
 	stageClaim   = "claim"
 	stageDecode  = "decode"
 	stageAvatar  = "avatar"
@@ -51,7 +52,7 @@ const (
 
 // Stages are the values of the stage label, in a push's order.
 func Stages() []string {
-	return []string{stageClaim, stageDecode, stageAvatar, stageConnect, stageReport, stageSettle}
+	return []string{stageQueue, stageClaim, stageDecode, stageAvatar, stageConnect, stageReport, stageSettle}
 }
 
 // Handler is the pipeline that a claimed push runs through: decode, avatar and

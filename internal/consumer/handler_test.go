@@ -53,6 +53,7 @@ func (noMetrics) Duplicate()                            {}
 func (noMetrics) PushWithoutID()                        {}
 func (noMetrics) Redelivery()                           {}
 func (noMetrics) InFlight(int)                          {}
+func (noMetrics) Oldest(time.Duration)                  {}
 
 func noPicture(context.Context, voip.Avatar, int) (voip.UserProfile, voip.AvatarResult, error) {
 	return voip.UserProfile{ContentType: "image/png", Width: 112, Height: 112, Data: []byte("x")}, voip.AvatarResult{Status: voip.AvatarNone}, nil

@@ -64,6 +64,14 @@ func (l *leases) count() int {
 	return len(l.held)
 }
 
+// oldest is the age of the oldest push that is held; 0: none is.
+func (l *leases) oldest() (age time.Duration) {
+	for _, d := range l.all() {
+		age = max(age, time.Since(d.stored))
+	}
+	return age
+}
+
 func (l *leases) all() []*delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -57,13 +57,26 @@ func (r *requests) all() []string {
 // counts are what a test asks of the metrics.
 type counts struct {
 	noMetrics
-	duplicates, redeliveries, withoutID, dead, outcomes atomic.Int32
+	duplicates, redeliveries, withoutID, dead, outcomes, queued atomic.Int32
+
+	oldest, everOldest atomic.Int64 // as time.Duration
 }
 
-func (c *counts) Duplicate()                            { c.duplicates.Add(1) }
-func (c *counts) Redelivery()                           { c.redeliveries.Add(1) }
-func (c *counts) PushWithoutID()                        { c.withoutID.Add(1) }
-func (c *counts) DeadLetter(string)                     { c.dead.Add(1) }
+func (c *counts) Duplicate()        { c.duplicates.Add(1) }
+func (c *counts) Redelivery()       { c.redeliveries.Add(1) }
+func (c *counts) PushWithoutID()    { c.withoutID.Add(1) }
+func (c *counts) DeadLetter(string) { c.dead.Add(1) }
+func (c *counts) Oldest(age time.Duration) {
+	c.oldest.Store(int64(age))
+	c.everOldest.Store(max(c.everOldest.Load(), int64(age))) // one goroutine tells
+}
+
+func (c *counts) Stage(name string, _ time.Duration) {
+	if name == stageQueue {
+		c.queued.Add(1)
+	}
+}
+
 func (c *counts) Outcome(string, string, time.Duration) { c.outcomes.Add(1) }
 
 // node is one running worker.

@@ -13,11 +13,13 @@ func (c *Consumer) take(msg *nats.Msg) {
 		c.log.WarnContext(c.hard, "a message is ignored", "error", err)
 		return
 	}
-	earlier, adopted, count := c.leases.hold(d)
-	c.recorder.InFlight(count)
 	if d.deliveries > 1 {
 		c.recorder.Redelivery()
+	} else {
+		c.recorder.Stage(stageQueue, d.leased.Sub(d.stored))
 	}
+	earlier, adopted, count := c.leases.hold(d)
+	c.recorder.InFlight(count)
 	if adopted {
 		d.cancel(nil)
 		c.spanned(d)

@@ -41,8 +41,12 @@ type Metrics struct {
 	duplicates   prometheus.Counter
 	withoutID    prometheus.Counter
 	redeliveries prometheus.Counter
+	refusals     prometheus.Counter
 	inFlight     prometheus.Gauge
+	oldest       prometheus.Gauge
 	circuitOpen  prometheus.Gauge
+	waiting      prometheus.Gauge
+	held         prometheus.Gauge
 }
 
 // NewMetrics registers every metric, and the Go runtime's and the process's.
@@ -57,6 +61,7 @@ func NewMetrics(l Labels) *Metrics {
 	m.registerOutcomes(f, l)
 	m.registerStages(f, l)
 	m.registerFlow(f)
+	m.registerQueue(f)
 	registerBuild(f)
 	return m
 }
@@ -108,12 +113,27 @@ func (m *Metrics) registerFlow(f promauto.Factory) {
 	m.redeliveries = f.NewCounter(prometheus.CounterOpts{
 		Name: "voip_redeliveries_total", Help: "Pushes that the broker delivered again.",
 	})
+	m.refusals = f.NewCounter(prometheus.CounterOpts{
+		Name: "voip_permissions_refused_total", Help: "Publishes and subscriptions that NATS refused for want of a permission.",
+	})
 	m.inFlight = f.NewGauge(prometheus.GaugeOpts{
 		Name: "voip_calls_in_flight", Help: "Calls that the worker holds, those waiting for a retry included.",
 	})
 	m.circuitOpen = f.NewGauge(prometheus.GaugeOpts{
 		Name: "voip_report_circuit_open", Help: "1 while calls are held because the report stage cannot be reached.",
 	})
+	m.oldest = f.NewGauge(prometheus.GaugeOpts{
+		Name: "voip_oldest_call_seconds", Help: "Age of the oldest call that the worker holds, since its push was stored; 0 when it holds none.",
+	})
+}
+
+// The queue is the fleet's, and every worker tells the same of it: a maximum is
+// meant to be taken, not a sum.
+func (m *Metrics) registerQueue(f promauto.Factory) {
+	queue := f.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "voip_queue_pushes", Help: "Pushes of the whole fleet: those that wait for a worker, and those that a worker holds.",
+	}, []string{"state"})
+	m.waiting, m.held = queue.WithLabelValues("waiting"), queue.WithLabelValues("held")
 }
 
 func registerBuild(f promauto.Factory) {
@@ -159,8 +179,20 @@ func (m *Metrics) AvatarCache(result string) { m.avatarCache.with(result).Inc() 
 // Stage notes how long a call spent in a stage.
 func (m *Metrics) Stage(stage string, took time.Duration) { observe(m.stages.with(stage), took) }
 
+// PermissionRefused counts what NATS refused to do for the worker.
+func (m *Metrics) PermissionRefused() { m.refusals.Inc() }
+
 // InFlight sets how many calls the worker holds.
 func (m *Metrics) InFlight(n int) { m.inFlight.Set(float64(n)) }
+
+// Oldest sets the age of the oldest call that the worker holds.
+func (m *Metrics) Oldest(age time.Duration) { m.oldest.Set(max(age, 0).Seconds()) }
+
+// Queue sets how many pushes wait for a worker, and how many workers hold.
+func (m *Metrics) Queue(waiting, held int) {
+	m.waiting.Set(float64(waiting))
+	m.held.Set(float64(held))
+}
 
 // CircuitOpen sets whether the report stage's circuit is open.
 func (m *Metrics) CircuitOpen(open bool) {

@@ -97,6 +97,10 @@ func TestEachMethodMovesItsSeries(t *testing.T) {
 		{"Stage", func(m *Metrics) { m.Stage("avatar", 20*time.Millisecond) }, []string{
 			`histogram voip_stage_duration_seconds{stage="avatar"} count 1 sum 0.02 buckets 15`,
 		}},
+		{"PermissionRefused", (*Metrics).PermissionRefused, []string{`counter voip_permissions_refused_total{} 1`}},
+		{"Oldest", func(m *Metrics) { m.Oldest(90 * time.Second) }, []string{`gauge voip_oldest_call_seconds{} 90`}},
+		{"Oldest by a clock that is behind", func(m *Metrics) { m.Oldest(-time.Second) }, nil},
+		{"Queue", func(m *Metrics) { m.Queue(3, 2) }, []string{`gauge voip_queue_pushes{state="held"} 2`, `gauge voip_queue_pushes{state="waiting"} 3`}},
 		{"InFlight", func(m *Metrics) { m.InFlight(7); m.InFlight(5) }, []string{`gauge voip_calls_in_flight{} 5`}},
 		{"CircuitOpen", func(m *Metrics) { m.CircuitOpen(true) }, []string{`gauge voip_report_circuit_open{} 1`}},
 		{"CircuitOpen and shut", func(m *Metrics) { m.CircuitOpen(true); m.CircuitOpen(false) }, nil},
@@ -111,6 +115,25 @@ func TestEachMethodMovesItsSeries(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
+	}
+}
+
+// Each condition has a series from the start, which follows it.
+func TestConditionsAreShown(t *testing.T) {
+	m, h := NewMetrics(labels()), NewHealth("nats", "pulling")
+	m.Conditions(h)
+	ready := func() []string {
+		return slices.DeleteFunc(series(t, m), func(s string) bool { return !strings.Contains(s, "voip_ready{") })
+	}
+	starting := []string{`gauge voip_ready{condition="nats"} 0`, `gauge voip_ready{condition="pulling"} 0`}
+	if got := ready(); !slices.Equal(got, starting) {
+		t.Errorf("got %q, want %q", got, starting)
+	}
+	h.Set("nats", nil)
+	h.Set("pulling", nil)
+	h.Set("pulling", errNothing)
+	if got, want := ready(), []string{`gauge voip_ready{condition="nats"} 1`, starting[1]}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -141,7 +164,10 @@ func everyMethod(m *Metrics) {
 	m.Duplicate()
 	m.PushWithoutID()
 	m.Redelivery()
+	m.PermissionRefused()
 	m.InFlight(12)
+	m.Oldest(time.Second)
+	m.Queue(3, 2)
 	m.CircuitOpen(true)
 }
 
