@@ -2,6 +2,7 @@ package voip
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,29 +28,40 @@ type Request struct {
 }
 
 // Encode is the request as JSON, with data byte for byte as the gateway sent
-// it: encoding/json would leave its white space out, so it is put in after.
-// (Within a string the quotes of the place it goes to would be escaped.)
+// it: encoding/json would leave its white space out. It is put in after, and
+// so is the picture, which is most of the request and is written once this way.
+// (Within a string the quotes of the places they go to would be escaped.)
 func (r *Request) Encode() ([]byte, error) {
+	if len(r.Data) > 0 && !json.Valid(r.Data) {
+		return nil, errors.New("encode the report request: its data is not JSON")
+	}
 	bare := *r
-	bare.Data = nil
+	bare.Data, bare.Attribute.UserProfile.Data = nil, nil
 	b, err := encodeJSON(&bare)
 	if err != nil {
 		return nil, fmt.Errorf("encode the report request: %w", err)
 	}
+	head, rest, hasPicture := bytes.Cut(b, []byte(`,"data":null}`))
+	body, tail, hasData := bytes.Cut(rest, []byte(`,"data":null,"attempt":`))
+	if !hasPicture || !hasData {
+		return nil, errors.New("encode the report request: there is no place for its picture and data")
+	}
+	picture := r.Attribute.UserProfile.Data
+	out := make([]byte, 0, len(b)+len(r.Data)+base64.StdEncoding.EncodedLen(len(picture)))
+	out = appendBytes(append(append(out, head...), `,"data":`...), picture)
+	out = append(append(append(out, '}'), body...), `,"data":`...)
 	if len(r.Data) == 0 {
-		return b, nil
+		out = append(out, "null"...)
 	}
-	if !json.Valid(r.Data) {
-		return nil, errors.New("encode the report request: its data is not JSON")
+	return append(append(append(out, r.Data...), `,"attempt":`...), tail...), nil
+}
+
+// appendBytes appends b as encoding/json writes it.
+func appendBytes(to, b []byte) []byte {
+	if b == nil {
+		return append(to, "null"...)
 	}
-	before, after, found := bytes.Cut(b, []byte(`,"data":null,"attempt":`))
-	if !found {
-		return nil, errors.New("encode the report request: there is no place for its data")
-	}
-	out := make([]byte, 0, len(b)+len(r.Data))
-	out = append(append(out, before...), `,"data":`...)
-	out = append(append(out, r.Data...), `,"attempt":`...)
-	return append(out, after...), nil
+	return append(base64.StdEncoding.AppendEncode(append(to, '"'), b), '"')
 }
 
 // Answer is what Call Kit's side says of one attempt.

@@ -79,10 +79,14 @@ func fill(v reflect.Value, set func(path string), path string) {
 // TestRequestKeepsData: data goes to Call Kit's side byte for byte, and the
 // rest is what encoding/json writes.
 func TestRequestKeepsData(t *testing.T) {
-	for _, data := range []string{
-		`"opaque"`, `{ "a" : [1 ,2],` + "\n" + ` "b":1.0}`, `{"x":",\"data\":null,\"attempt\":"}`, `"<&>"`, `{"n":1e400,"n":2}`,
+	for data, picture := range map[string][]byte{
+		`"opaque"`: nil, `{ "a" : [1 ,2],` + "\n" + ` "b":1.0}`: {}, `{"x":",\"data\":null,\"attempt\":"}`: []byte("\x89PNG"),
+		`"<&>"`: bytes.Repeat([]byte{0xfb, 0xef}, usualSize), `{"n":1e400,"n":2}`: {0}, `null`: {0xff, 0xff},
 	} {
-		r := Request{Schema: RequestSchema, Attribute: VoipCallAttribute{CallID: `,"data":null,"attempt":`}, Data: []byte(data), Attempt: 3}
+		r := Request{
+			Schema: RequestSchema, Data: []byte(data), Attempt: 3,
+			Attribute: VoipCallAttribute{CallID: `,"data":null,"attempt":`, UserName: `,"data":null}`, UserProfile: UserProfile{Data: picture}},
+		}
 		b, err := r.Encode()
 		if err != nil {
 			t.Fatal(err)
