@@ -114,6 +114,7 @@ func (w *worker) run(ctx context.Context) error {
 	if w.up != nil {
 		w.up(w)
 	}
+	w.announce(ctx)
 	w.consume(ctx, calls, handler)
 	return nil
 }

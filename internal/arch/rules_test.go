@@ -17,7 +17,7 @@ const (
 var mayImport = map[string][]string{
 	"cmd/worker": {
 		"internal/consumer", "internal/avatar", "internal/report", "internal/notifier",
-		"internal/broker", "internal/telemetry", "internal/callkit", "internal/voip", commandLine, settings,
+		"internal/broker", "internal/telemetry", "internal/callkit", "internal/service", "internal/voip", commandLine, settings,
 	},
 	"cmd/publisher": {"internal/broker", "internal/telemetry", "internal/voip", commandLine, settings},
 	"cmd/voipctl":   {"internal/broker", "internal/telemetry", "internal/callkit", "internal/voip", commandLine, settings},
@@ -32,7 +32,10 @@ var mayImport = map[string][]string{
 	"internal/report":   {"internal/voip"},
 	"internal/notifier": {"internal/voip"},
 	"internal/broker":   {"internal/voip"},
-	"internal/callkit":  {"internal/voip"},
+	"internal/callkit":  {"internal/voip", "internal/service"},
+
+	// How a process shows among NATS micro services; it knows nobody.
+	"internal/service": {},
 
 	"internal/telemetry": {},
 	"internal/voip":      {},

@@ -236,6 +236,10 @@ func asyncError(ctx context.Context, opts *Options, sub *nats.Subscription, err 
 	if sub != nil {
 		attrs = append(attrs, "subject", sub.Subject)
 	}
+	if isOptional(err) {
+		opts.Log.InfoContext(ctx, "no permission to show as a NATS micro service", attrs...)
+		return
+	}
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		opts.Log.ErrorContext(ctx, "NATS refused a permission", attrs...)
 		if opts.Violation != nil {
@@ -244,4 +248,9 @@ func asyncError(ctx context.Context, opts *Options, sub *nats.Subscription, err 
 		return
 	}
 	opts.Log.WarnContext(ctx, "NATS reports an error", attrs...)
+}
+
+// isOptional: a refusal of what `nats service` asks keeps nobody from its work.
+func isOptional(err error) bool {
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `Subscription to "$SRV.`)
 }

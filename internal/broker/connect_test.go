@@ -195,6 +195,13 @@ func TestPermissionViolation(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	log.Wait(t, `level=ERROR msg="NATS refused a permission"`)
+	if _, err := nc.SubscribeSync("$SRV.*"); err != nil { // whether it shows is nobody's trouble
+		t.Fatal(err)
+	}
+	log.Wait(t, `level=INFO msg="no permission to show as a NATS micro service"`)
+	if len(refused) > 0 {
+		t.Errorf("somebody was told of %v", <-refused)
+	}
 
 	// Without anybody to tell, it is still logged.
 	nc, log = mustConnect(t, &cfg, broker.Options{})

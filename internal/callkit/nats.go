@@ -27,7 +27,7 @@ const (
 // ServeNATS answers report requests on a subject as a NATS micro service until
 // ctx ends. Answers that an injected latency still delays are lost then.
 func ServeNATS(ctx context.Context, nc *nats.Conn, subject string, m *Model) error {
-	s := newService(nc, subject, func(ctx context.Context, msg *nats.Msg) error {
+	s := newResponder(nc, subject, func(ctx context.Context, msg *nats.Msg) error {
 		answer, err := m.answerNATS(ctx, msg.Data, msg.Header.Get(voip.HeaderIdempotencyKey))
 		if answer != nil {
 			answer.Subject = msg.Reply
