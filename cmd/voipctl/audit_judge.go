@@ -130,6 +130,7 @@ func (a *auditor) judgeGone(ctx context.Context, r *auditReport, where *jetstrea
 	if where != nil && (low == 0 || where.Delivered.Stream+1 < low) {
 		low = where.Delivered.Stream + 1
 	}
+	low = max(low, a.begin) // what a deleted stream held, nobody knows
 	high := min(state.FirstSeq, a.first)
 	if low == 0 || low >= high {
 		return nil

@@ -39,6 +39,7 @@ type auditor struct {
 	strange            []finding
 	strangers          int // results without a push
 	maxAge             time.Duration
+	begin              uint64   // the sequence that the stream of pushes began at
 	settled            []uint64 // earlier pushes that are known to have ended
 	lowest             uint64   // of them, with a result in the window
 }
@@ -166,7 +167,7 @@ func (a *auditor) lookAtPushes(ctx context.Context) (state jetstream.StreamState
 	if err != nil {
 		return state, 0, cli.Fault(ctx, voip.StreamPush, err)
 	}
-	a.maxAge = stream.CachedInfo().Config.MaxAge
+	a.maxAge, a.begin = stream.CachedInfo().Config.MaxAge, stream.CachedInfo().Config.FirstSeq
 	state = stream.CachedInfo().State
 	return state, state.LastSeq, nil
 }

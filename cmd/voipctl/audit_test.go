@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
+	"github.com/voip-push/worker/internal/broker"
 	"github.com/voip-push/worker/internal/testkit"
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -145,6 +146,28 @@ func TestAuditFinds(t *testing.T) {
 	if stderr != "voipctl: 4 findings\n" {
 		t.Errorf("%q", stderr)
 	}
+}
+
+// TestAuditOfANewStream: a stream of pushes that was made again begins far
+// behind the old one, and what that held is no finding.
+func TestAuditOfANewStream(t *testing.T) {
+	s := testkit.Broker(t, testkit.Provisioned())
+	t.Setenv("NATS_URL", s.URL())
+	r := &rig{t, s.JS(t)}
+	r.result(r.push("old"), "old")
+	r.push("lost")
+	if err := r.js.DeleteStream(t.Context(), voip.StreamPush); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := broker.Provision(t.Context(), r.js, &s.Config); err != nil {
+		t.Fatal(err)
+	}
+	first := r.push("new")
+	if report := auditJSON(t, cli.Failed, "--since", "40m"); report.faults() != 1 || report.Findings[0].Push != first {
+		t.Errorf("%+v, want the new call alone", report)
+	}
+	r.result(first, "new")
+	auditJSON(t, cli.Done, "--since", "40m")
 }
 
 // TestStreamVerbsRefuse: for each verb that reads streams one clear line and

@@ -128,7 +128,7 @@ func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *c
 		Conn: w.nc, JS: w.js, Calls: calls, Handler: handler, Notifier: notifier.New(w.js, w.log), Recorder: w.metrics, Log: w.log,
 		Hooks: consumer.Hooks{
 			Verify: w.verify,
-			State:  w.pulling,
+			State:  func(err error) { w.health.Set(condPulling, err) },
 			Swept:  swept.Tick,
 			Looked: func() { looked.Tick(); w.health.Set(condNATS, w.connected()) },
 		},
@@ -173,15 +173,6 @@ func (w *worker) connected() error {
 		return nil
 	}
 	return errors.New("not connected to " + broker.RedactURLs(w.cfg.NATS.URL))
-}
-
-// pulling says how the pulling fares. While it works nobody looks at the
-// streams: what was wrong with them when it failed is over.
-func (w *worker) pulling(err error) {
-	w.health.Set(condPulling, err)
-	if err == nil {
-		w.health.Set(condStreams, nil)
-	}
 }
 
 func (w *worker) onStop(name string, stop func(context.Context) error) {

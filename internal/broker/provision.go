@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -99,7 +100,16 @@ func provisionStream(ctx context.Context, js jetstream.JetStream, want *jetstrea
 		return drift, err
 	}
 	if mended == nil {
-		if _, err := js.CreateStream(ctx, *want); err != nil {
+		if want.Name == voip.StreamPush {
+			if want.FirstSeq, err = firstPush(ctx, js); err != nil {
+				return nil, err
+			}
+		}
+		_, err := js.CreateStream(ctx, *want)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return provisionStream(ctx, js, want) // another worker was quicker
+		}
+		if err != nil {
 			return nil, fmt.Errorf("create stream %s: %w", want.Name, err)
 		}
 		return drift, nil
@@ -108,6 +118,24 @@ func provisionStream(ctx context.Context, js jetstream.JetStream, want *jetstrea
 		return nil, fmt.Errorf("update stream %s: %w", want.Name, err)
 	}
 	return drift, nil
+}
+
+// firstPush is the sequence that a new stream of pushes begins at; 0: at 1.
+// Results, acks and the calls' records name a push by its sequence. Where there
+// were results already the stream was there before: it goes on at one that no
+// earlier push had, or its calls' results would be taken for those of earlier
+// ones, and dropped.
+func firstPush(ctx context.Context, js jetstream.JetStream) (uint64, error) {
+	results, err := js.Stream(ctx, voip.StreamResult)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("look at stream %s: %w", voip.StreamResult, err)
+	case results.CachedInfo().State.LastSeq == 0:
+		return 0, nil
+	}
+	return uint64(time.Now().UnixMicro()), nil
 }
 
 func inspectConsumer(ctx context.Context, js jetstream.JetStream, cfg *Config) (mended *jetstream.ConsumerConfig, drift []Drift, err error) {

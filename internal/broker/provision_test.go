@@ -126,6 +126,56 @@ func TestProvisionSideBySide(t *testing.T) {
 	}
 }
 
+// TestPushesMadeAgain: a stream of pushes that is made beside results goes on
+// behind every earlier sequence, for the results' ids are made of them.
+func TestPushesMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := testkit.Broker(t, testkit.Provisioned())
+	js := s.JS(t)
+	push := func() uint64 {
+		t.Helper()
+		ack, err := js.Publish(t.Context(), voip.SubjectPush, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ack.Sequence
+	}
+	remake := func() {
+		t.Helper()
+		if err := js.DeleteStream(t.Context(), voip.StreamPush); err != nil {
+			t.Fatal(err)
+		}
+		var makers sync.WaitGroup
+		for range 4 {
+			makers.Go(func() {
+				if _, err := broker.Provision(t.Context(), js, &s.Config); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		makers.Wait()
+	}
+	if first := push(); first != 1 {
+		t.Errorf("the first push ever is %d", first)
+	}
+	remake()
+	if again := push(); again != 1 {
+		t.Errorf("a push of a new stream is %d, though no result names an earlier one", again)
+	}
+	if _, err := js.Publish(t.Context(), voip.SubjectResult, nil); err != nil {
+		t.Fatal(err)
+	}
+	remake()
+	once := push()
+	remake()
+	if twice := push(); once < 1_000_000 || twice <= once {
+		t.Errorf("pushes of streams that were made again: %d and %d", once, twice)
+	}
+	if drift := inspect(t, js, &s.Config); drift != nil {
+		t.Errorf("%q", lines(drift))
+	}
+}
+
 // Each setting is changed by hand, named by Inspect, and mended by Provision,
 // or refused by it where the server cannot change it.
 func TestDrift(t *testing.T) {

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,7 @@ type claim struct {
 	key      string
 	revision uint64 // 0: there is no record yet
 	record   record
-	unsure   bool // a write of it may be stored, or not
+	unsure   bool // the last write of it may be stored, or not
 }
 
 // errTaken: the record was written by somebody else since it was last seen.
@@ -90,12 +91,28 @@ type calls struct {
 	prefix string
 }
 
-// write stores the claim's record if nobody else did since, else errTaken.
+// write stores the claim's record if nobody else did since, else errTaken. What
+// an earlier try of the same write stored, whose ack was lost, is its own.
 func (s *calls) write(ctx context.Context, c *claim) error {
 	body, err := c.record.encode()
 	if err != nil {
 		return err
 	}
+	switch err := s.put(ctx, c, body); {
+	case err == nil:
+		c.unsure = false
+		return nil
+	case !errors.Is(err, errTaken):
+		c.unsure = true // it may be stored all the same
+		return err
+	case c.unsure:
+		return s.recognize(ctx, c, body)
+	default:
+		return err
+	}
+}
+
+func (s *calls) put(ctx context.Context, c *claim, body []byte) error {
 	header := createOnly
 	if c.revision > 0 {
 		header = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.revision, 10)}}
@@ -117,6 +134,22 @@ func (s *calls) write(ctx context.Context, c *claim) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// recognize is nil when the record that is stored is the one that was to be.
+// Nobody else writes its like: a record names its worker and its delivery.
+func (s *calls) recognize(ctx context.Context, c *claim, body []byte) error {
+	msg, err := s.stream.GetLastMsgForSubject(ctx, s.prefix+c.key)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return errTaken
+	case err != nil:
+		return fmt.Errorf("read the record of a call: %w", err)
+	case !bytes.Equal(msg.Data, body):
+		return errTaken
+	}
+	c.revision, c.unsure = msg.Sequence, false
+	return nil
 }
 
 // read looks a record up; found is false when there is none.
@@ -141,7 +174,6 @@ func (s *calls) create(ctx context.Context, c *claim) (other *claim, err error) 
 	for {
 		err := s.write(ctx, c)
 		if !errors.Is(err, errTaken) {
-			c.unsure = err != nil // it may be stored all the same
 			return nil, err
 		}
 		have, found, err := s.read(ctx, c.key)

@@ -46,16 +46,16 @@ type delivery struct {
 	claiming   chan struct{} // closed by claimed; nil until another push waits for it
 }
 
-// newDelivery reads a message of the push stream. Its error says that the
-// message is no JetStream delivery.
-func newDelivery(ctx context.Context, msg *nats.Msg) (*delivery, error) {
+// newDelivery reads a message of the push stream that was sent after a time.
+// Its error says that the message is no JetStream delivery.
+func newDelivery(ctx context.Context, msg *nats.Msg, sent time.Time) (*delivery, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, fmt.Errorf("a message of %s is no delivery: %w", msg.Subject, err)
 	}
 	d := &delivery{
 		sequence: meta.Sequence.Stream, stored: meta.Timestamp, subject: msg.Subject, body: msg.Data, header: msg.Header,
-		reply: msg.Reply, deliveries: meta.NumDelivered, leased: time.Now(), done: make(chan struct{}),
+		reply: msg.Reply, deliveries: meta.NumDelivered, leased: sent, done: make(chan struct{}),
 	}
 	d.envelope = voip.OpenPush(msg.Data)
 	d.hard = voip.WithCallID(ctx, d.envelope.CallID)

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/voip-push/worker/internal/broker"
+	"github.com/voip-push/worker/internal/testkit"
 	"github.com/voip-push/worker/internal/voip"
 )
 
@@ -170,5 +172,62 @@ func TestRecordEncodes(t *testing.T) {
 		if got, err := r.encode(); err != nil || string(got) != string(want) {
 			t.Errorf("%s (%v), want %s", got, err, want)
 		}
+	}
+}
+
+// TestSentAfter: a lease runs from the last time that the push was surely sent
+// after: an answer of the server to a turn, but not to one that was late, for
+// this worker stood still, and what it reads then is older.
+func TestSentAfter(t *testing.T) {
+	l := newLeases(testkit.Broker(t).Conn(t), ackWait, slog.New(slog.DiscardHandler))
+	asked := time.Now()
+	if got := l.sentAfter(asked); !got.Equal(asked) {
+		t.Errorf("before any answer: %v, want when it was asked for", got)
+	}
+	l.turn = asked
+	l.mark(t.Context())
+	answered := l.sentAfter(asked)
+	if !answered.After(asked) {
+		t.Error("an answer of the server does not count")
+	}
+	l.turn = answered.Add(-ackWait)
+	l.mark(t.Context())
+	if got := l.sentAfter(asked); !got.Equal(answered) {
+		t.Errorf("after standing still: %v later", got.Sub(answered))
+	}
+}
+
+// TestLostAckOfARecord: a write whose ack is lost is known again when it is
+// repeated; another worker's is not taken for it.
+func TestLostAckOfARecord(t *testing.T) {
+	r := newRig(t)
+	bucket, err := r.js.Stream(t.Context(), broker.CallsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &calls{js: r.js, stream: bucket, prefix: callsPrefix}
+	nobodyWaits, cancel := context.WithCancel(t.Context())
+	cancel()
+	mine := &claim{key: "c-1", record: record{Sequence: 1, Deliveries: 1, Worker: "mine"}}
+	for _, step := range []string{"create", "update"} {
+		if err := s.write(nobodyWaits, mine); !errors.Is(err, context.Canceled) {
+			t.Fatalf("%s: %v, want no ack", step, err)
+		}
+		testkit.Eventually(t, "the record is stored", func() bool {
+			rec, found := r.record(t, "c-1")
+			return found && rec.Starts == mine.record.Starts
+		})
+		if err := s.write(t.Context(), mine); err != nil {
+			t.Fatalf("%s: the same write again: %v", step, err)
+		}
+		mine.record.Starts++
+	}
+	if err := s.write(nobodyWaits, mine); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "the record is stored", func() bool { rec, _ := r.record(t, "c-1"); return rec.Starts == mine.record.Starts })
+	r.putRecord(t, "c-1", &record{Sequence: 1, Deliveries: 2, Worker: "another"})
+	if err := s.write(t.Context(), mine); !errors.Is(err, errTaken) {
+		t.Errorf("after another worker's write: %v, want %v", err, errTaken)
 	}
 }

@@ -28,6 +28,10 @@ type leases struct {
 
 	mu   sync.Mutex
 	held map[uint64]*delivery // by stream sequence
+	// answered is when the last turn began that the server has answered: what is
+	// read from the connection after that was sent after it began.
+	answered time.Time
+	turn     time.Time // when the last turn began, answered or not
 }
 
 func newLeases(nc *nats.Conn, ackWait time.Duration, log *slog.Logger) *leases {
@@ -46,6 +50,27 @@ func (l *leases) hold(d *delivery) (earlier *delivery, adopted bool, count int) 
 		l.held[d.sequence] = d
 	}
 	return earlier, adopted, len(l.held)
+}
+
+// sentAfter is the latest time that a push which is read now was surely sent
+// after. Its lease runs from there: when it was read says nothing, for the
+// worker, or the link to it, may have stood still.
+func (l *leases) sentAfter(asked time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.answered.After(asked) {
+		return l.answered
+	}
+	return asked
+}
+
+// heard notes that the server has answered a turn that began at a time. (Not
+// when the turn was late: this worker stood still, and what came meanwhile may
+// still wait to be read.)
+func (l *leases) heard(began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answered = began
 }
 
 // release lets go of a delivery.
@@ -84,6 +109,7 @@ func (l *leases) all() []*delivery {
 
 // sweep marks what is held until ctx ends. tick is called at each turn.
 func (l *leases) sweep(ctx context.Context, tick func()) {
+	l.turn = time.Now()
 	t := time.NewTicker(l.ackWait / sweepsPerAckWait)
 	defer t.Stop()
 	for {
@@ -102,6 +128,8 @@ func (l *leases) sweep(ctx context.Context, tick func()) {
 func (l *leases) mark(ctx context.Context) {
 	began := time.Now()
 	interval := l.ackWait / sweepsPerAckWait
+	late := began.Sub(l.turn) > interval+interval/2
+	l.turn = began
 	var marked []*delivery
 	for _, d := range l.all() {
 		d.mu.Lock()
@@ -115,14 +143,14 @@ func (l *leases) mark(ctx context.Context) {
 		}
 		marked = append(marked, d)
 	}
-	if len(marked) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
 	if err := l.nc.FlushWithContext(ctx); err != nil {
 		l.log.WarnContext(ctx, "cannot mark the held pushes in progress", "held", len(marked), "error", err)
 		return
+	}
+	if !late {
+		l.heard(began)
 	}
 	for _, d := range marked {
 		d.renew(began)

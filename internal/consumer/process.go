@@ -115,17 +115,17 @@ func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate,
 		if !found {
 			return c.takeOver(ctx, d, mine)
 		}
-		return c.judge(ctx, d, mine, &have)
+		return c.judge(ctx, d, &have)
 	}
 	have, err := c.calls.create(ctx, mine)
 	if err != nil || have == nil {
 		return mine, fresh, err
 	}
-	return c.judge(ctx, d, mine, have)
+	return c.judge(ctx, d, have)
 }
 
 // judge reads an existing record.
-func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*claim, fate, error) {
+func (c *Consumer) judge(ctx context.Context, d *delivery, have *claim) (*claim, fate, error) {
 	r := &have.record
 	c.follows(d, r.Trace)
 	switch {
@@ -135,8 +135,6 @@ func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*
 		return have, settled, nil
 	case r.Decided != nil:
 		return have, finish, nil
-	case mine.unsure && r.Worker == mine.record.Worker && r.Deliveries == mine.record.Deliveries:
-		return have, fresh, nil // our own write of a moment ago, whose ack was lost
 	default:
 		return c.takeOver(ctx, d, have)
 	}

@@ -57,7 +57,7 @@ type puller struct {
 	nc      *nats.Conn
 	subject string // $JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>
 	room    func() (free, places int)
-	deliver func(*nats.Msg)
+	deliver func(msg *nats.Msg, asked time.Time) // asked: it was sent after that
 	log     *slog.Logger
 
 	mu      sync.Mutex
@@ -113,7 +113,7 @@ func (p *puller) request(n int) {
 
 // renew begins a new generation of pulls.
 func (p *puller) renew() error {
-	inbox := p.nc.NewInbox()
+	inbox, asked := p.nc.NewInbox(), time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
@@ -122,7 +122,7 @@ func (p *puller) renew() error {
 	p.retire()
 	// The callback knows its generation by the inbox, not by the subscription,
 	// which it may run before.
-	sub, err := p.nc.Subscribe(inbox, func(msg *nats.Msg) { p.receive(inbox, msg) })
+	sub, err := p.nc.Subscribe(inbox, func(msg *nats.Msg) { p.receive(inbox, asked, msg) })
 	if err != nil {
 		p.fault = fmt.Errorf("listen for pushes: %w", err)
 		return p.fault
@@ -146,7 +146,7 @@ func (p *puller) retire() {
 	p.sub = nil
 }
 
-func (p *puller) receive(inbox string, msg *nats.Msg) {
+func (p *puller) receive(inbox string, asked time.Time, msg *nats.Msg) {
 	status := ""
 	// A push may be empty, and may carry a header of that name: its acks have
 	// somewhere to go.
@@ -160,7 +160,7 @@ func (p *puller) receive(inbox string, msg *nats.Msg) {
 	}
 	p.mu.Unlock()
 	if status == "" {
-		p.deliver(msg)
+		p.deliver(msg, asked)
 	}
 	p.refill()
 }

@@ -6,9 +6,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// take is called for each push that arrives.
-func (c *Consumer) take(msg *nats.Msg) {
-	d, err := newDelivery(c.spanning(msg), msg)
+// take is called for each push that arrives. It was sent after asked, and may
+// have lain in a buffer since: a worker that stood still is told of it so.
+func (c *Consumer) take(msg *nats.Msg, asked time.Time) {
+	d, err := newDelivery(c.spanning(msg), msg, c.leases.sentAfter(asked))
 	if err != nil {
 		c.log.WarnContext(c.hard, "a message is ignored", "error", err)
 		return
