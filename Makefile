@@ -67,7 +67,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 	done
 
 .PHONY: docs
-docs: ## write the generated pages again (docs/configuration.md, docs/cli)
+docs: ## write the generated pages again (docs/configuration.md)
 	go generate ./...
 
 .PHONY: manifests

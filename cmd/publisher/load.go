@@ -55,8 +55,6 @@ Exit 1 when a push is not stored, or a call has no result --timeout after the la
 	flags.DurationVar(&f.timeout, "timeout", 90*time.Second, "how long to wait for results after the last push")
 	flags.StringVar(&f.out, "out", "", "write a page with the figures and their course over time to this file")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object")
-	cli.Folder(c, "avatars")
-	cli.File(c, "out")
 	return c
 }
 
@@ -109,6 +107,11 @@ func load(cmd *cobra.Command, f *loadFlags) (err error) {
 		return err
 	}
 	defer s.Close()
+	flush, err := startTraces(ctx, cmd, s)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	if _, err := s.JS.Stream(ctx, voip.StreamPush); err != nil {
 		return cli.Fault(ctx, voip.StreamPush, err)
 	}

@@ -18,10 +18,11 @@ func newRoot() *cobra.Command {
 		Long: `Send VoIP pushes, as a push gateway does.
 
 The NATS_* settings of the environment say where the broker is; without any, it
-is the embedded one of a worker on this machine.`,
+is the embedded one of a worker on this machine. With the standard OTEL_* settings
+each push begins a trace.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	})
-	root.AddCommand(newSend(), newLoad(), cli.Version(name))
+	root.AddCommand(newSend(), newLoad(), cli.Version())
 	return root
 }

@@ -19,9 +19,8 @@ func newCheck() *cobra.Command {
 		Short: "Check the settings and the broker, and print the effective settings",
 		Long: `Read the settings, connect to the broker and look at its streams. The effective
 settings are printed with secrets hidden, then every fault; exit 1 on any.`,
-		Example: "  worker check\n  NATS_URL=nats://broker:4222 REPORT_TRANSPORT=nats worker check",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return check(cmd) },
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return check(cmd) },
 	}
 }
 
@@ -58,7 +57,8 @@ func checkStreams(ctx context.Context, cmd *cobra.Command, js jetstream.JetStrea
 	return err
 }
 
-// shown is a setting as it may be printed: URLs may hold a password.
+// shown is a setting as it may be printed: URLs may hold a password, and
+// headers a token.
 func shown(v *settings.Variable) string {
 	switch v.Name {
 	case "NATS_URL":
@@ -66,7 +66,12 @@ func shown(v *settings.Variable) string {
 			return broker.Embedded
 		}
 		return broker.RedactURLs(v.Value())
-	case "REPORT_URL":
+	case "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": // they hold tokens
+		if v.Value() == "" {
+			return ""
+		}
+		return voip.Redacted
+	case "REPORT_URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT":
 		return redactURL(v.Value())
 	default:
 		return v.Value()

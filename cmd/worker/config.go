@@ -31,6 +31,7 @@ type config struct {
 	Connect  connectGroup
 	HTTP     httpGroup
 	Log      settings.Log
+	OTel     settings.OTel
 }
 
 type consumerGroup struct {
@@ -140,7 +141,7 @@ const (
 // validate finds what no single setting can say.
 func (c *config) validate() error {
 	b := c.broker()
-	errs := []error{b.Validate(), c.validateReport()}
+	errs := []error{b.Validate(), c.validateReport(), c.OTel.Validate()}
 	if _, port, err := net.SplitHostPort(c.HTTP.Addr); err != nil || !legalPort(port) {
 		errs = append(errs, fmt.Errorf("HTTP_ADDR: %q is not legal, want host:port or :port", c.HTTP.Addr))
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // contractDefaults is section 7 of the contract, written out: every variable
-// and its default. The standard OTEL_* are read by their own library.
+// and its default; of the standard OTEL_* those that are checked.
 func contractDefaults() map[string]string {
 	return map[string]string{
 		"NATS_URL": "embedded", "NATS_CREDS_FILE": "", "NATS_USER": "", "NATS_PASSWORD_FILE": "", "NATS_TLS_CA_FILE": "",
@@ -29,6 +29,11 @@ func contractDefaults() map[string]string {
 		"REPORT_TRANSPORT": "callkit", "REPORT_SUBJECT": "voip.callkit.report", "REPORT_URL": "", "REPORT_TOKEN_FILE": "", "REPORT_CA_FILE": "",
 		"REPORT_TIMEOUT": "3s", "REPORT_CONCURRENCY": "256", "REPORT_MAX_ATTEMPTS": "5", "REPORT_BACKOFF_INITIAL": "250ms", "REPORT_BACKOFF_MAX": "5s",
 		"CONNECT_SUBJECT": "", "HTTP_ADDR": "127.0.0.1:8080", "LOG_LEVEL": "info", "LOG_FORMAT": "text", "LOG_PRIVATE": "false",
+		"OTEL_SDK_DISABLED": "false", "OTEL_SERVICE_NAME": "", "OTEL_RESOURCE_ATTRIBUTES": "", "OTEL_TRACES_EXPORTER": "otlp",
+		"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_TRACES_SAMPLER_ARG": "1",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "",
+		"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "",
+		"OTEL_EXPORTER_OTLP_HEADERS": "", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "",
 	}
 }
 
@@ -106,6 +111,16 @@ func TestEveryFaultAtOnce(t *testing.T) {
 		"LOG_LEVEL=trace":                    "one of debug, info, warn, error",
 		"LOG_FORMAT=xml":                     "one of text, json",
 		"LOG_PRIVATE=2":                      "true or false",
+
+		"OTEL_SDK_DISABLED=perhaps":                             "true or false",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318":            "http://host:port",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://collector:1": "http://host:port",
+		"OTEL_EXPORTER_OTLP_PROTOCOL=grpc":                      "http/protobuf or http/json",
+		"OTEL_EXPORTER_OTLP_HEADERS=a=b,authorization":          "entry 2 is not name=value",
+		"OTEL_RESOURCE_ATTRIBUTES=team=%zz":                     "entry 1 is not name=value",
+		"OTEL_TRACES_EXPORTER=zipkin":                           "one of otlp, none",
+		"OTEL_TRACES_SAMPLER=sometimes":                         "one of always_on,",
+		"OTEL_TRACES_SAMPLER_ARG=2":                             "0 to 1",
 	}
 	values := map[string]string{}
 	for f := range faults {
@@ -158,13 +173,15 @@ func TestFaultsBetweenSettings(t *testing.T) {
 func TestMisspeltVariablesAreWarned(t *testing.T) {
 	_, warnings, err := configOf(t, map[string]string{
 		"CONSUMER_MAX_INFLIGHT": "10", "AVATAR_MAX_BYTE": "10", "HTTP_ADDRESS": ":1", "NATS_SOMETHING_ELSE": "x",
-		"HTTP_PROXY": "http://proxy", "OTEL_SERVICE_NAME": "worker", "PATH": os.Getenv("PATH"),
+		"HTTP_PROXY": "http://proxy", "OTEL_SERVICE_NAME": "worker", "OTEL_EXPORTER_OTLP_ENDPIONT": "x",
+		"OTEL_METRICS_EXPORTER": "none", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://x", "OTEL_BSP_SCHEDULE_DELAY": "1", "PATH": os.Getenv("PATH"),
 	})
 	want := []string{
 		"AVATAR_MAX_BYTE is no setting, did you mean AVATAR_MAX_BYTES?",
 		"CONSUMER_MAX_INFLIGHT is no setting, did you mean CONSUMER_MAX_IN_FLIGHT?",
 		"HTTP_ADDRESS is no setting, did you mean HTTP_ADDR?",
 		"NATS_SOMETHING_ELSE is no setting",
+		"OTEL_EXPORTER_OTLP_ENDPIONT is no setting, did you mean OTEL_EXPORTER_OTLP_ENDPOINT?",
 	}
 	if err != nil || !slices.Equal(warnings, want) {
 		t.Errorf("%v\n got %q\nwant %q", err, warnings, want)

@@ -20,7 +20,9 @@ Settings come from the environment. Durations are written as Go does (` + "`250m
 ` + "`KiB`, `MiB`, `GiB`" + `. A wrong value stops the start, with every fault listed; a misspelt variable of these groups is a
 warning. ` + "`worker check`" + ` prints the settings as they are in effect.
 
-` + "`publisher` and `voipctl` read the same `NATS_*` settings. The standard `OTEL_*` variables set up the traces." + `
+` + "`publisher` and `voipctl` read the same `NATS_*` settings, and `publisher` the `OTEL_*`: those listed here are checked, and" + `
+` + "every other one that the OpenTelemetry SDK for Go knows (`OTEL_EXPORTER_OTLP_TIMEOUT`, `…_COMPRESSION`, `…_CERTIFICATE`," + `
+` + "`OTEL_BSP_*`, the limits of spans) has its standard meaning. Trace contexts are W3C's, whatever `OTEL_PROPAGATORS` says." + `
 `)
 	group := ""
 	for _, v := range vars {

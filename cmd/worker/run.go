@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/voip-push/worker/internal/avatar"
 	"github.com/voip-push/worker/internal/broker"
@@ -28,12 +29,7 @@ func newRun() *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
 		Short: "Consume pushes until SIGTERM or SIGINT (the default)",
-		Long: `Consume pushes until SIGTERM or SIGINT: what is begun is finished then, the rest is
-given back, and a second signal ends it at once. It waits for a broker that is not
-there; what is wrong with the settings ends it at once, with a line for each fault.
-Without NATS_URL it runs the embedded broker and the model of Call Kit.`,
-		Example: "  worker\n  NATS_URL=nats://broker:4222 REPORT_TRANSPORT=http REPORT_URL=https://bridge/report worker run",
-		Args:    cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, warnings, err := loadConfig()
 			if err != nil {
@@ -64,6 +60,7 @@ type worker struct {
 	id        string
 	health    *telemetry.Health
 	metrics   *telemetry.Metrics
+	tracer    trace.Tracer // nil: traces are off
 	embedded  *broker.Server
 	nc        *nats.Conn
 	js        jetstream.JetStream
@@ -95,6 +92,9 @@ func (w *worker) run(ctx context.Context) error {
 		return err
 	}
 	w.onStop("probes", server.Shutdown)
+	if err := w.startTraces(ctx); err != nil {
+		return err
+	}
 	pictures, err := avatar.New(w.cfg.avatar(), w.log, w.metrics) //nolint:contextcheck // it reads one file, at once
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (w *worker) run(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	handler := &consumer.Handler{Defaults: w.cfg.defaults(), Avatars: pictures, Connector: connector, Reporter: stage, Recorder: w.metrics, Log: w.log}
+	handler := &consumer.Handler{Defaults: w.cfg.defaults(), Avatars: w.tracedAvatars(pictures), Connector: connector, Reporter: stage, Recorder: w.metrics, Log: w.log}
 	if w.up != nil {
 		w.up(w)
 	}
@@ -130,7 +130,7 @@ func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *c
 	defer swept.Stop()
 	defer looked.Stop()
 	c := consumer.New(cfg, consumer.Parts{
-		Conn: w.nc, JS: w.js, Calls: calls, Handler: handler, Notifier: notifier.New(w.js, w.log), Recorder: w.metrics, Log: w.log,
+		Conn: w.nc, JS: w.js, Calls: calls, Handler: handler, Notifier: w.tracedNotifier(notifier.New(w.js, w.log)), Recorder: w.metrics, Tracer: w.tracer, Log: w.log,
 		Hooks: consumer.Hooks{
 			Verify: w.verify,
 			State:  func(err error) { w.health.Set(condPulling, err) },

@@ -46,8 +46,9 @@ type inbox struct {
 }
 
 type arrived struct {
-	body []byte
-	key  string // of the header; empty where a transport has none
+	body  []byte
+	key   string // of the header; empty where a transport has none
+	trace string // likewise
 }
 
 func (b *inbox) put(a arrived) {
@@ -97,7 +98,7 @@ func openNATS(t *testing.T, b *testkit.Server, m *callkit.Model, cfg *config, ke
 	nc := b.Conn(t)
 	// Beside the service, not instead of it: this one answers nothing.
 	if _, err := nc.Subscribe(cfg.Report.Subject, func(msg *nats.Msg) {
-		keep.put(arrived{body: msg.Data, key: msg.Header.Get(voip.HeaderIdempotencyKey)})
+		keep.put(arrived{body: msg.Data, key: msg.Header.Get(voip.HeaderIdempotencyKey), trace: msg.Header.Get(voip.HeaderTraceparent)})
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +114,7 @@ func openHTTP(t *testing.T, _ *testkit.Server, m *callkit.Model, cfg *config, ke
 		if err != nil {
 			t.Error(err)
 		}
-		keep.put(arrived{body: body, key: r.Header.Get(voip.HeaderIdempotencyKey)})
+		keep.put(arrived{body: body, key: r.Header.Get(voip.HeaderIdempotencyKey), trace: r.Header.Get(voip.HeaderTraceparent)})
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		h.ServeHTTP(w, r)
 	}))

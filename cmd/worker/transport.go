@@ -18,7 +18,7 @@ func (w *worker) reportStage() (*report.Stage, error) {
 			return nil, err
 		}
 	}
-	stage, err := report.New(w.cfg.report(), t, circuit{w.metrics, w.health}, w.log)
+	stage, err := report.New(w.cfg.report(), w.traced(t), circuit{w.metrics, w.health}, w.log)
 	if err != nil {
 		return nil, fmt.Errorf("set up the report stage: %w", err)
 	}
@@ -69,5 +69,5 @@ func (w *worker) connector() (consumer.Connector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the connection step: %w", err)
 	}
-	return c, nil
+	return w.tracedConnector(c), nil
 }

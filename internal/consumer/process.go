@@ -127,7 +127,7 @@ func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate,
 // judge reads an existing record.
 func (c *Consumer) judge(ctx context.Context, d *delivery, have *claim) (*claim, fate, error) {
 	r := &have.record
-	c.follows(d, r.Trace)
+	c.follows(ctx, r.Trace)
 	switch {
 	case r.Sequence != d.sequence:
 		c.recorder.Duplicate()
@@ -151,7 +151,7 @@ func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim
 		return cl, settled, nil
 	}
 	_, deliveries := d.current()
-	if cl.record.Deliveries > deliveries || cl.heldElsewhere(deliveries, c.cfg.Worker) {
+	if cl.record.Deliveries > deliveries {
 		return cl, silent, nil
 	}
 	if !cl.record.Clean {
@@ -160,12 +160,6 @@ func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim
 	cl.record.Deliveries, cl.record.Worker, cl.record.Clean = deliveries, c.cfg.Worker, false
 	cl.record.Trace = c.spanOf(d)
 	return cl, again, c.calls.write(ctx, cl)
-}
-
-// heldElsewhere: the same delivery is another worker's, for the server forgot
-// that it was made. That worker still has it, or its death is told by the next.
-func (c *claim) heldElsewhere(deliveries uint64, worker string) bool {
-	return !c.record.Clean && c.record.Deliveries == deliveries && c.record.Worker != worker
 }
 
 // run takes a claimed push through the pipeline and settles it.

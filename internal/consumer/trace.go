@@ -44,8 +44,8 @@ func (c *Consumer) spanned(d *delivery) {
 	span := trace.SpanFromContext(d.hard)
 	_, deliveries := d.current()
 	span.SetAttributes(
-		attrCallID.String(d.envelope.CallID), attrSequence.Int64(int64(d.sequence)), //nolint:gosec // it fits
-		attrDeliveries.Int64(int64(deliveries)), attrSettlement.String(string(d.said)), //nolint:gosec // it fits
+		attrCallID.String(d.envelope.CallID), attrSequence.Int64(int64(d.sequence)),
+		attrDeliveries.Int64(int64(deliveries)), attrSettlement.String(string(d.said)),
 	)
 	if id := d.header.Get(voip.HeaderMsgID); id != "" {
 		span.SetAttributes(semconv.MessagingMessageID(id))
@@ -64,12 +64,15 @@ func (c *Consumer) spanOf(d *delivery) string {
 	return h.Get(voip.HeaderTraceparent)
 }
 
-// follows links the delivery's span to the one that had the call before: an
+// follows links the context's span to the one that had the call before: an
 // earlier delivery of this push, or the push that this one is a duplicate of.
-func (c *Consumer) follows(d *delivery, earlier string) {
-	if c.tracer == nil || earlier == "" || earlier == c.spanOf(d) {
+func (c *Consumer) follows(ctx context.Context, earlier string) {
+	if c.tracer == nil || earlier == "" {
 		return
 	}
-	link := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{voip.HeaderTraceparent: earlier})
-	trace.SpanFromContext(d.hard).AddLink(trace.LinkFromContext(link))
+	span := trace.SpanFromContext(ctx)
+	link := trace.LinkFromContext(propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{voip.HeaderTraceparent: earlier}))
+	if link.SpanContext.SpanID() != span.SpanContext().SpanID() { // nor one that cannot be read
+		span.AddLink(link)
+	}
 }

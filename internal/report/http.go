@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/voip-push/worker/internal/voip"
 )
 
@@ -104,6 +106,7 @@ func (t *HTTP) newRequest(ctx context.Context, body []byte, key string) (*http.R
 	// net/http takes it for leave to post again by itself after a reset: an
 	// unknown outcome that nobody would know of.
 	post.Header["idempotency-key"] = []string{key}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(post.Header))
 	if t.token != nil {
 		post.Header.Set("Authorization", "Bearer "+t.token.get(ctx))
 	}

@@ -44,9 +44,9 @@ func NewLogger(w io.Writer, opts LogOptions) *slog.Logger {
 	return slog.New(h)
 }
 
-// handler adds the context's attributes to every record, at the top level
-// whatever groups the logger has open: a callId is always found under the same
-// key. That is why it keeps the open groups itself and closes them around a
+// handler adds the context's attributes to every record, the ids of its span
+// among them, at the top level whatever groups the logger has open: a callId is
+// always found under the same key. That is why it keeps the open groups itself and closes them around a
 // record's attributes.
 type handler struct {
 	root   slog.Handler
@@ -76,6 +76,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	out.AddAttrs(h.attrs(ctx)...)
+	out.AddAttrs(traceAttrs(ctx)...)
 	out.AddAttrs(attrs...)
 	return h.root.Handle(ctx, out)
 }

@@ -29,13 +29,19 @@ func unknown(vars []Variable) []string {
 // ours says that a variable is of a group of settings, and none of them.
 // HTTP_PROXY belongs to others, and so does what Kubernetes sets for a service
 // named like a group (NATS_SERVICE_HOST, NATS_PORT_4222_TCP): that collision is
-// turned off by enableServiceLinks: false.
+// turned off by enableServiceLinks: false. The OTEL_* group has many more that
+// the SDK reads, or other signals: of it only what is a letter or two away from
+// a setting is looked at.
 func ours(vars []Variable, name string) bool {
 	if name == "HTTP_PROXY" || slices.ContainsFunc(vars, func(v Variable) bool { return v.Name == name }) {
 		return false
 	}
-	return slices.ContainsFunc(vars, func(v Variable) bool { return strings.HasPrefix(name, v.group+"_") })
+	return slices.ContainsFunc(vars, func(v Variable) bool {
+		return strings.HasPrefix(name, v.group+"_") && (v.group != "OTEL" || distance(name, v.Name) <= nearOTel)
+	})
 }
+
+const nearOTel = 2
 
 // nearest is the setting that a name is a few letters away from.
 func nearest(vars []Variable, name string) string {
