@@ -35,8 +35,13 @@ demo: ## the whole system in one process, fed with one push of every kind
 	go run ./cmd/worker demo
 
 .PHONY: test
-test: ## every test, shuffled, under the race detector
+test: ## every test, shuffled, under the race detector; the faults in their short form
 	go test -race -shuffle=on ./...
+	cd chaos && go test -race -shuffle=on -parallel 6 .
+
+.PHONY: chaos
+chaos: ## the faults in their long form, some 20 minutes; CHAOS='-seed 7 -run TestRoll' for one of them again
+	cd chaos && go test -count=1 -v -timeout 60m -long $(CHAOS) .
 
 .PHONY: cover
 cover: ## statement coverage of internal/ over all tests; fails under COVERAGE (85)
@@ -54,6 +59,7 @@ lint: ## formatting, vet, modernizers, import rules, golangci-lint; each for bot
 	go fix -diff ./...
 	go fix -diff -tags production ./...
 	go mod tidy -diff
+	cd chaos && go vet . && go fix -diff . && go mod tidy -diff && go tool -modfile=../tools/go.mod golangci-lint run .
 	go test ./internal/arch
 	$(GOLANGCI) run ./...
 	$(GOLANGCI) run --build-tags production ./...
