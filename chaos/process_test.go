@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -106,38 +105,48 @@ func eventually(t *testing.T, within time.Duration, what string, condition func(
 	return time.Since(began)
 }
 
-// ports are those that were handed out, by whichever test.
+// ports are a block of this process's own, below those that the system gives to
+// connections: each stays free while its owner is down, whoever else runs the
+// same tests on this machine. The first of the block is listened on for as long
+// as the process lives, and so marks it as taken.
 var ports struct {
 	sync.Mutex
-	taken map[int]bool
+	base, given int
+	mark        net.Listener
 }
 
-// port is a free one below those that the system gives to connections, so that
-// it stays free while its owner is down.
+const (
+	lowestPort = 12000
+	blocks     = 20
+	blockSize  = 1000
+)
+
 func port(t *testing.T) int {
 	t.Helper()
 	ports.Lock()
 	defer ports.Unlock()
-	if ports.taken == nil {
-		ports.taken = map[int]bool{}
+	for i := 0; ports.mark == nil && i < blocks; i++ {
+		ports.base = lowestPort + blockSize*i
+		ports.mark, _ = listen(t, ports.base) // another process has the block
 	}
-	for range 1000 {
-		p := 12000 + rand.N(20000)
-		if ports.taken[p] {
-			continue
-		}
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address(p))
+	for range blockSize {
+		ports.given++
+		p := ports.base + 1 + ports.given%(blockSize-1)
+		l, err := listen(t, p)
 		if err != nil {
 			continue
 		}
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		ports.taken[p] = true
 		return p
 	}
 	t.Fatal("no free port")
 	return 0
+}
+
+func listen(t *testing.T, port int) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.WithoutCancel(t.Context()), "tcp", address(port))
 }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

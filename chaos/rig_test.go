@@ -31,6 +31,7 @@ type rig struct {
 	js      jetstream.JetStream
 
 	env     []string        // further settings
+	worker  string          // the binary
 	excused map[string]bool // lives that were killed, frozen or cut off
 	outages []time.Time     // begin and end of those that outlast a lease, or that lose answers
 }
@@ -74,7 +75,7 @@ func bare(t *testing.T, env []string) *rig {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	return &rig{t: t, ctx: ctx, dice: dice(t), proxies: newProxies(t), bridge: newBridge(t), env: env, excused: map[string]bool{}}
+	return &rig{t: t, ctx: ctx, dice: dice(t), proxies: newProxies(t), bridge: newBridge(t), env: env, worker: command("worker"), excused: map[string]bool{}}
 }
 
 // open provisions the broker, and starts the gateway and the fleet.

@@ -41,7 +41,7 @@ func (w *worker) start(settings ...string) {
 		env = append(env, "NATS_URL=nats://"+w.link())
 	}
 	env = append(env, "HTTP_ADDR="+w.probes, "LOG_LEVEL=info")
-	w.process = start(w.rig.t, w.life, append(env, settings...), command("worker"), "run")
+	w.process = start(w.rig.t, w.life, append(env, settings...), w.rig.worker, "run")
 	w.rig.lives = append(w.rig.lives, w.process)
 	w.rig.bridge.knows(w.life, w.process)
 }

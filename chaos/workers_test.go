@@ -74,6 +74,7 @@ func TestRoll(t *testing.T) {
 func TestKillingPush(t *testing.T) {
 	const killer = "killer"
 	r := alone(t, 2, "CONSUMER_ACK_WAIT=1s")
+	r.bridge.slow = 200 * time.Millisecond // so that there are innocents beside it
 	r.bridge.deadly = func(id string) bool { return id == killer }
 	innocents := form(200, 1000)
 	stored := r.gateway.load("innocent", innocents/2, innocents)

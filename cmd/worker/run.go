@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -134,6 +135,7 @@ func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *c
 		Hooks: consumer.Hooks{
 			Verify: w.verify,
 			State:  func(err error) { w.health.Set(condPulling, err) },
+			Clock:  w.clock,
 			Swept:  swept.Tick,
 			Looked: func() { looked.Tick(); w.health.Set(condNATS, w.connected()) },
 		},
@@ -178,6 +180,16 @@ func (w *worker) connected() error {
 		return nil
 	}
 	return errors.New("not connected to " + broker.RedactURLs(w.cfg.NATS.URL))
+}
+
+// clock tells of a clock that is wrong. The calls' deadlines follow the broker's.
+func (w *worker) clock(ahead time.Duration) {
+	text := ""
+	if ahead != 0 {
+		text = fmt.Sprintf("this machine's clock differs from the broker's by %s; calls live by the broker's", -ahead.Round(time.Millisecond))
+		w.log.Warn("the clock is wrong", "ahead_of_broker", -ahead)
+	}
+	w.health.Note("clock", text)
 }
 
 func (w *worker) onStop(name string, stop func(context.Context) error) {

@@ -19,6 +19,7 @@ const cancelLife = 10 * time.Minute
 // those that are in this worker's hands.
 type cancels struct {
 	log *slog.Logger
+	now func() time.Time // the broker's time, which cancels are stamped with
 
 	mu      sync.Mutex
 	known   map[string]time.Time // callId → when it was cancelled
@@ -32,7 +33,7 @@ type cancelled struct {
 }
 
 func newCancels(log *slog.Logger) *cancels {
-	return &cancels{log: log, known: map[string]time.Time{}, watched: map[string][]*delivery{}}
+	return &cancels{log: log, now: time.Now, known: map[string]time.Time{}, watched: map[string][]*delivery{}}
 }
 
 // watch ends a delivery when its call is cancelled, at once when it is already.
@@ -51,7 +52,7 @@ func (c *cancels) watch(d *delivery) (first *delivery) {
 	}
 	c.watched[id] = append(others, d)
 	c.mu.Unlock()
-	if known && time.Since(at) < cancelLife {
+	if known && c.now().Sub(at) < cancelLife {
 		d.cancel(voip.ErrCancelled)
 	}
 	return first
@@ -99,7 +100,8 @@ func (c *cancels) add(id string, at time.Time) {
 // stream is another one than it was.
 type follower struct {
 	*cancels
-	js jetstream.JetStream
+	js    jetstream.JetStream
+	clock *clock
 
 	created time.Time // of the stream that is followed
 	stop    func()
@@ -140,10 +142,12 @@ func (f *follower) follow(ctx context.Context, failed func(error)) error {
 func (f *follower) look(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
+	began := time.Now()
 	stream, err := f.js.Stream(ask, voip.StreamCancel)
 	if err != nil {
 		return fmt.Errorf("look at stream %s: %w", voip.StreamCancel, err)
 	}
+	f.clock.read(began, stream.CachedInfo().TimeStamp)
 	if stream.CachedInfo().Created.Equal(f.created) {
 		return nil
 	}
@@ -161,10 +165,12 @@ func (f *follower) end() {
 func (f *follower) begin(ctx context.Context) error {
 	ask, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
+	began := time.Now()
 	stream, err := f.js.Stream(ask, voip.StreamCancel)
 	if err != nil {
 		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
 	}
+	f.clock.read(began, stream.CachedInfo().TimeStamp)
 	ordered, err := f.js.OrderedConsumer(ask, voip.StreamCancel, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
 	if err != nil {
 		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)

@@ -61,6 +61,9 @@ type Hooks struct {
 	Verify func(ctx context.Context) error
 	// State is told why no pushes are pulled, nil when they are.
 	State func(err error)
+	// Clock is told what the broker's clock is ahead of this machine's, when that
+	// changes; 0: they agree.
+	Clock func(ahead time.Duration)
 	// Swept and Looked are called at each turn of the two loops.
 	Swept, Looked func()
 }
@@ -78,6 +81,7 @@ type Consumer struct {
 
 	calls   *calls
 	cancels *cancels
+	clock   clock
 	leases  *leases
 	turns   *turns
 	puller  *puller
@@ -111,6 +115,8 @@ func New(cfg Config, p Parts) *Consumer {
 		cancels: newCancels(p.Log), leases: newLeases(p.Conn, cfg.AckWait, p.Log), turns: newTurns(),
 		window: window{most: cfg.MaxInFlight}, stopping: make(chan struct{}), idle: make(chan handover),
 	}
+	c.clock.tell = c.hooks.Clock
+	c.cancels.now = c.clock.now
 	c.puller = &puller{
 		nc: p.Conn, subject: pullSubject, log: p.Log, deliver: c.take,
 		room: c.room,
@@ -138,6 +144,9 @@ func (h Hooks) filled() Hooks {
 	if h.State == nil {
 		h.State = func(error) {}
 	}
+	if h.Clock == nil {
+		h.Clock = func(time.Duration) {}
+	}
 	if h.Swept == nil {
 		h.Swept = func() {}
 	}
@@ -154,7 +163,7 @@ func (h Hooks) filled() Hooks {
 func (c *Consumer) Run(ctx context.Context) {
 	c.hard, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer c.kill(voip.ErrStopping)
-	cancels := &follower{cancels: c.cancels, js: c.calls.js}
+	cancels := &follower{cancels: c.cancels, js: c.calls.js, clock: &c.clock}
 	defer cancels.end()
 	err := cancels.follow(ctx, func(err error) {
 		c.hooks.Looked()

@@ -70,7 +70,8 @@ type Handler struct {
 type Input struct {
 	Envelope voip.Envelope
 	Header   voip.Header
-	Stored   time.Time // the broker's timestamp of the push
+	Stored   time.Time     // the broker's timestamp of the push
+	Ahead    time.Duration // what the broker's clock is ahead of ours
 	Redrive  voip.Redrive
 	Past     voip.Progress // attempts of earlier deliveries
 }
@@ -107,7 +108,7 @@ func (h *Handler) Handle(ctx context.Context, in *Input, turn voip.Turn) (v Verd
 		v.Err = err
 		return v
 	}
-	ctx, cancel := context.WithDeadlineCause(ctx, *v.ExpiresAt, voip.ErrExpired)
+	ctx, cancel := context.WithDeadlineCause(ctx, v.ExpiresAt.Add(-in.Ahead), voip.ErrExpired)
 	defer cancel()
 	v.Err = h.run(ctx, &v, in, &push, turn)
 	return v

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -214,6 +215,58 @@ func TestHandleOutcomes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHandleWithAWrongClock: calls live by the broker's clock, whatever this
+// machine's says.
+func TestHandleWithAWrongClock(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ahead  time.Duration // of the broker's clock
+		age    time.Duration // of the push, by the broker's clock
+		reason voip.Reason
+	}{
+		"ours is ahead, the call alive": {ahead: -70 * time.Second, reason: voip.ReasonNone},
+		"ours is ahead, the call over":  {ahead: -70 * time.Second, age: time.Minute, reason: voip.ReasonExpired},
+		"ours is behind, alive":         {ahead: 70 * time.Second, age: time.Second, reason: voip.ReasonNone},
+		"ours is behind, over":          {ahead: 70 * time.Second, age: time.Minute, reason: voip.ReasonExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := input(plainPush, nil)
+				in.Ahead, in.Stored = tt.ahead, time.Now().Add(tt.ahead-tt.age)
+				v := newHandler(t, reported).Handle(t.Context(), in, freeTurn{})
+				if got := voip.ReasonOf(v.Err); got != tt.reason {
+					t.Errorf("%s, want %s", got, tt.reason)
+				}
+			})
+		})
+	}
+}
+
+// TestClock: the broker's clock is read off its answers, once it differs by
+// more than a measure can be wrong.
+func TestClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []time.Duration
+		c := clock{tell: func(ahead time.Duration) { told = append(told, ahead) }}
+		for _, answer := range []struct{ ahead, took time.Duration }{
+			{ahead: 400 * time.Millisecond},
+			{ahead: time.Minute, took: time.Second},
+			{ahead: time.Minute + 100*time.Millisecond},
+			{ahead: -time.Second, took: 2 * time.Second}, // too slow an answer to know
+			{ahead: -time.Hour},
+		} {
+			began := time.Now()
+			time.Sleep(answer.took / 2)
+			at := time.Now().Add(answer.ahead)
+			time.Sleep(answer.took - answer.took/2)
+			c.read(began, at)
+		}
+		c.read(time.Now(), time.Time{}) // a server that does not say changes nothing
+		if want := []time.Duration{time.Minute, 0, -time.Hour}; !slices.Equal(told, want) || c.skew() != -time.Hour || !c.now().Equal(time.Now().Add(-time.Hour)) {
+			t.Errorf("told of %v, want %v; now %v", told, want, c.skew())
+		}
+	})
 }
 
 // slowPicture takes until it is cut off, and falls back then.

@@ -168,7 +168,7 @@ func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
 		turns: c.turns, weight: 1, attempt: d.hard,
 		check: func() error { return d.alive(c.cfg.AckWait) },
 	}
-	in := &Input{Envelope: d.envelope, Header: d.header, Stored: d.stored, Redrive: d.redrive}
+	in := &Input{Envelope: d.envelope, Header: d.header, Stored: d.stored, Ahead: c.clock.skew(), Redrive: d.redrive}
 	if cl != nil {
 		in.Past = cl.record.Progress
 		if d.suspect() {

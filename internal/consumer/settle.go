@@ -24,7 +24,7 @@ func (c *Consumer) result(d *delivery, v *Verdict) voip.Result {
 	if v.Progress.Unknown && (r.Outcome == voip.Expired || r.Outcome == voip.Cancelled) {
 		r.Message += mayHaveRung
 	}
-	r.Complete(time.Now())
+	r.Complete(c.clock.now())
 	return r
 }
 
