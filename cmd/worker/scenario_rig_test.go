@@ -104,8 +104,12 @@ func (r *rig) settled() {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		info := c.CachedInfo()
-		return info.NumPending == 0 && info.NumAckPending == 0
+		s, err := r.js.Stream(r.t.Context(), voip.StreamPush)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		// Not the pending ones: a push that was just stored may not count as one yet.
+		return c.CachedInfo().AckFloor.Stream == s.CachedInfo().State.LastSeq
 	})
 }
 

@@ -43,6 +43,7 @@ func sides() []side {
 type inbox struct {
 	mu       sync.Mutex
 	requests []arrived
+	answers  [][]byte // over HTTP, the only way on which they can be listened to
 }
 
 type arrived struct {
@@ -62,6 +63,38 @@ func (b *inbox) all() []arrived {
 	defer b.mu.Unlock()
 	return append([]arrived(nil), b.requests...)
 }
+
+func (b *inbox) answered() [][]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([][]byte(nil), b.answers...)
+}
+
+// listening keeps the answers that a handler gives.
+type listening struct {
+	http.ResponseWriter
+
+	keep *inbox
+	bad  bool
+}
+
+func (l *listening) WriteHeader(status int) {
+	l.bad = status != http.StatusOK
+	l.ResponseWriter.WriteHeader(status)
+}
+
+// Write is called once for each answer.
+func (l *listening) Write(b []byte) (int, error) {
+	if !l.bad {
+		l.keep.mu.Lock()
+		l.keep.answers = append(l.keep.answers, bytes.Clone(b))
+		l.keep.mu.Unlock()
+	}
+	return l.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (l *listening) Unwrap() http.ResponseWriter { return l.ResponseWriter }
 
 // count is how many requests of a call have arrived.
 func (b *inbox) count(callID string) int {
@@ -116,7 +149,7 @@ func openHTTP(t *testing.T, _ *testkit.Server, m *callkit.Model, cfg *config, ke
 		}
 		keep.put(arrived{body: body, key: r.Header.Get(voip.HeaderIdempotencyKey), trace: r.Header.Get(voip.HeaderTraceparent)})
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		h.ServeHTTP(w, r)
+		h.ServeHTTP(&listening{ResponseWriter: w, keep: keep}, r)
 	}))
 	t.Cleanup(s.Close)
 	cfg.Report.URL = s.URL + callkit.ReportPath

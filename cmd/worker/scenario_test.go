@@ -208,6 +208,7 @@ func play(t *testing.T, s *scenario, w *world, side side, cfg *config) {
 	r.stop()
 	out := r.outcome()
 	out.check(t)
+	out.checkSchemas(t)
 	update := testkit.Updating() && side.name == sides()[0].name
 	s.want(t, "want/requests.jsonl", out.requestLines(t), update)
 	s.want(t, "want/results.jsonl", out.resultLines(t), update)

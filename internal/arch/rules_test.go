@@ -64,6 +64,14 @@ var fences = []fence{
 		why: "a library for tests",
 	},
 	{
+		path: "github.com/santhosh-tekuri/jsonschema", shipped: true,
+		why: "a library for tests",
+	},
+	{
+		path: "go.yaml.in/yaml", shipped: true,
+		why: "a library for tests: settings come from the environment",
+	},
+	{
 		path: "go.opentelemetry.io/proto", shipped: true,
 		why: "a library for tests: what ships exports through the SDK",
 	},
