@@ -1,6 +1,11 @@
-# Base images come by ARG, so that a build behind a mirror, or with no registry at all, can bring its own:
+# Two images. The worker's is what runs in production: one binary, and nothing that plays Call Kit. The tools' is the
+# same with publisher and voipctl beside it, for jobs, for looking around and for a bridge to try things with.
+#   docker build --target worker .
+#   docker build .
+# Base images come by ARG, so that a build behind a mirror, or with no registry at all, can bring its own, as .ci/image
+# does:
 #   docker build --build-arg FINAL_IMAGE=scratch .
-# To pin the bytes as well as the tag, append the digest that your registry shows for it, as
+# The tags below are fixed ones. To pin the bytes as well, append the digest that your registry shows for the tag:
 #   --build-arg BUILD_IMAGE=docker.io/library/golang:1.26.8@sha256:…
 ARG BUILD_IMAGE=docker.io/library/golang:1.26.8
 ARG FINAL_IMAGE=gcr.io/distroless/static-debian12:nonroot
@@ -24,15 +29,15 @@ RUN CGO_ENABLED=0 GOPROXY="${GOPROXY}" go build -trimpath -buildvcs=false -tags 
       -ldflags "-s -w \
         -X github.com/voip-push/worker/internal/telemetry.Version=${VERSION} \
         -X github.com/voip-push/worker/internal/telemetry.Commit=${COMMIT}" \
-      -o /out/usr/local/bin/ ./cmd/worker ./cmd/publisher ./cmd/voipctl
+      -o /out/ ./cmd/worker ./cmd/publisher ./cmd/voipctl
 # What distroless has and scratch has not: the authorities that https avatars and bridges are checked against, and a
 # name for the user.
-RUN mkdir -p /out/etc/ssl/certs \
- && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
- && echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' >/out/etc/passwd \
- && echo 'nonroot:x:65532:' >/out/etc/group
+RUN mkdir -p /root-of-image/etc/ssl/certs \
+ && cp /etc/ssl/certs/ca-certificates.crt /root-of-image/etc/ssl/certs/ \
+ && echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' >/root-of-image/etc/passwd \
+ && echo 'nonroot:x:65532:' >/root-of-image/etc/group
 
-FROM ${FINAL_IMAGE}
+FROM ${FINAL_IMAGE} AS worker
 ARG VERSION=devel
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.title="voip-push worker" \
@@ -41,8 +46,9 @@ LABEL org.opencontainers.image.title="voip-push worker" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}"
-COPY --from=build /out/ /
+COPY --from=build /root-of-image/ /
 COPY LICENSE /usr/share/doc/voip-push/LICENSE
+COPY --from=build /out/worker /usr/local/bin/
 # By number: a kubelet that must see that it is not root cannot look a name up.
 USER 65532:65532
 # Loopback, the worker's own default, cannot be probed from outside the container.
@@ -51,3 +57,8 @@ EXPOSE 8080
 # Nothing is written to disk: run it with a read-only root.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/usr/local/bin/worker", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/worker"]
+
+FROM worker AS tools
+LABEL org.opencontainers.image.title="voip-push tools" \
+      org.opencontainers.image.description="worker, publisher and voipctl"
+COPY --from=build /out/publisher /out/voipctl /usr/local/bin/

@@ -15,12 +15,13 @@ TAGS     ?=                 # production leaves the embedded broker and the in-p
 TAGS     := $(strip $(TAGS))
 FUZZTIME ?= 30s
 COVERAGE ?= 85
-IMAGE    ?= ghcr.io/voip-push/worker:$(VERSION)
+REGISTRY ?= ghcr.io/voip-push
 # For a registry mirror or none at all: further --build-arg of the image, such as BUILD_IMAGE=… or GOPROXY=….
 IMAGE_ARGS ?=
 
 # Developers' tools are a module of their own, so that what they need never enters go.mod.
 GOLANGCI := go tool -modfile=tools/go.mod golangci-lint
+SCORE    := go tool -modfile=tools/kube-score/go.mod -n kube-score
 
 .PHONY: help
 help: ## print this list
@@ -73,24 +74,47 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 	done
 
 .PHONY: docs
-docs: ## write the generated pages again (docs/configuration.md)
+docs: ## write the generated pages again (docs/configuration.md, deploy/monitoring)
 	go generate ./...
+	go run -C tools/monitoring . -root ../.. -write
+
+# What it asks for beyond topology spread constraints, and tags that a release never moves.
+SCORE_IGNORE := container-image-pull-policy,deployment-has-host-podantiaffinity,statefulset-has-host-podantiaffinity
 
 .PHONY: manifests
-manifests: ## render every overlay of deploy/k8s; prints only what is wrong
-	@for kustomization in $$(git ls-files -co --exclude-standard 'deploy/k8s/**/kustomization.yaml' 'deploy/k8s/kustomization.yaml'); do \
-		grep -q '^kind: Component' "$$kustomization" && continue; \
-		echo "$$(dirname "$$kustomization")"; \
-		kubectl kustomize "$$(dirname "$$kustomization")" >/dev/null; \
+manifests: ## render deploy/k8s in every combination, check it strictly, and score it
+	@mkdir -p bin/manifests && rm -f bin/manifests/*
+	go run -C tools/manifests . -root ../.. -out ../../bin/manifests
+	@score=$$($(SCORE)); for file in bin/manifests/*.yaml; do \
+		$$score score -o ci --exit-one-on-warning --ignore-test $(SCORE_IGNORE) "$$file" >bin/manifests/score.txt || \
+			{ echo "$$file:"; grep -E '^.(CRITICAL|WARNING)' bin/manifests/score.txt; exit 1; }; \
 	done
+	@echo 'kube-score has nothing to say'
+
+.PHONY: monitoring
+monitoring: ## rules and dashboard: syntax, tests, and that each metric is one that a worker exposes (needs promtool)
+	promtool check rules deploy/monitoring/rules.yaml
+	promtool test rules deploy/monitoring/rules_test.yaml
+	promtool check metrics <deploy/monitoring/metrics.prom
+	go run -C tools/monitoring . -root ../..
+
+.PHONY: workflows
+workflows: ## .github/workflows
+	go tool -modfile=tools/actionlint/go.mod actionlint
+
+.PHONY: test-tools
+test-tools: ## that the two checks above find what they are there for
+	go test -C tools/manifests ./...
+	go test -C tools/monitoring ./...
 
 .PHONY: image
-image: ## the container image, with docker or, where no daemon answers, buildah
-	@args=(-t '$(IMAGE)' --build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' $(IMAGE_ARGS)); \
-	if docker info >/dev/null 2>&1; then docker build "$${args[@]}" .; \
-	elif command -v buildah >/dev/null; then \
-		buildah bud --isolation chroot --format docker "$${args[@]}" .; \
-	else echo 'neither a docker daemon nor buildah is here'; exit 1; fi
+image: ## both container images, with docker or, where no daemon answers, buildah
+	@build='docker build'; \
+	if ! docker info >/dev/null 2>&1; then build='buildah bud --isolation chroot --format docker'; fi; \
+	for target in worker tools; do \
+		$$build --target $$target -t '$(REGISTRY)'/$$target:'$(VERSION)' -t '$(REGISTRY)'/$$target:devel \
+			--build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' $(IMAGE_ARGS) .; \
+	done
 
 .PHONY: clean
 clean: ## what make has made

@@ -127,7 +127,7 @@ func (w *worker) lookAtQueue(ctx context.Context) error {
 		return fmt.Errorf("look at the consumer %s: %w", voip.ConsumerWorkers, err)
 	}
 	info := workers.CachedInfo()
-	w.metrics.Queue(int(info.NumPending), info.NumAckPending) //nolint:gosec // a stream of a few GiB holds fewer than an int does
+	w.metrics.Queue(int(info.NumPending), info.NumAckPending)
 	return nil
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/voip-push/worker/internal/voip"
 )
 
-//go:generate go test . -run TestConfigurationPage -update
+//go:generate go test . -run TestConfigurationPage|TestMetricsPage -update
 
 // config is every setting of a worker, by group. The names of the groups and
 // of their fields spell the variables: NATS.TLSCaFile is NATS_TLS_CA_FILE.

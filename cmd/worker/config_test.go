@@ -196,19 +196,20 @@ func TestConfigurationPage(t *testing.T) {
 
 // The manifests' settings are read by the real loader, without a warning.
 func TestDeployedSettings(t *testing.T) {
-	base := readEnv(t, "../../deploy/k8s/base/worker.env")
-	for name, files := range map[string][]string{
-		"base":       nil,
-		"production": {"../../deploy/k8s/overlays/production/worker.env"},
-	} {
+	const base = "../../deploy/k8s/base/worker.env"
+	over, err := filepath.Glob("../../deploy/k8s/*/*/worker.env")
+	if err != nil || len(over) < 3 {
+		t.Fatalf("%q, %v; want those of dev, production and nats", over, err)
+	}
+	for _, file := range append(over, base) {
 		values := map[string]string{}
-		for _, env := range append([]map[string]string{base}, readEnvs(t, files)...) {
+		for _, env := range []map[string]string{readEnv(t, base), readEnv(t, file)} {
 			for k, v := range env {
 				values[k] = mounted(t, k, v)
 			}
 		}
 		if _, warnings, err := configOf(t, values); err != nil || len(warnings) > 0 {
-			t.Errorf("%s: %v %q", name, err, warnings)
+			t.Errorf("%s: %v %q", file, err, warnings)
 		}
 	}
 }
@@ -224,14 +225,6 @@ func mounted(t *testing.T, name, value string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func readEnvs(t *testing.T, paths []string) (envs []map[string]string) {
-	t.Helper()
-	for _, path := range paths {
-		envs = append(envs, readEnv(t, path))
-	}
-	return envs
 }
 
 func readEnv(t *testing.T, path string) map[string]string {

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const project = "../.."
+
+func mustChecker(t *testing.T) *checker {
+	t.Helper()
+	c, err := newChecker(filepath.Join(project, "tools/crds"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestProject(t *testing.T) {
+	n, err := mustChecker(t).run(project, t.TempDir())
+	if err != nil {
+		t.Error(err)
+	}
+	if n < 30 {
+		t.Errorf("%d combinations, want those of base, dev and production with five components", n)
+	}
+}
+
+// Each fault is found, by what it breaks.
+func TestFaults(t *testing.T) {
+	check := mustChecker(t)
+	for name, tt := range map[string]struct{ file, old, with, want string }{
+		"a misspelt field":                        {"base/deployment.yaml", "minReadySeconds", "minReadySecond", `Deployment voip-worker: strict decoding error: unknown field "spec.minReadySecond"`},
+		"a container that runs as root":           {"base/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "Deployment voip-worker: not restricted: runAsNonRoot != true"},
+		"a capability":                            {"base/deployment.yaml", "drop: [ALL]", "add: [NET_ADMIN]", "not restricted: unrestricted capabilities"},
+		"a root that can be written":              {"components/nats/statefulset.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "StatefulSet nats: container nats: readOnlyRootFilesystem"},
+		"a Service's variables":                   {"base/deployment.yaml", "enableServiceLinks: false", "enableServiceLinks: true", "enableServiceLinks is not false"},
+		"a token":                                 {"components/provision/job.yaml", "automountServiceAccountToken: false", "automountServiceAccountToken: true", "Job voip-provision: automountServiceAccountToken"},
+		"a misspelt field of KEDA":                {"components/keda/scaledobject.yaml", "cooldownPeriod", "coolDownPeriod", `ScaledObject voip-worker: unknown field "spec.coolDownPeriod"`},
+		"a value that KEDA does not know":         {"components/keda/scaledobject.yaml", "currentReplicasIfHigher", "higher", "Unsupported value: \"higher\""},
+		"a misspelt key of a trigger":             {"components/keda/scaledobject.yaml", "lagThreshold:", "lagTreshold:", "it reads no lagTreshold"},
+		"a key of a trigger that is missing":      {"components/keda/scaledobject.yaml", "consumer: voip-workers", "", "consumer is missing"},
+		"a scaler that there is not":              {"components/keda/scaledobject.yaml", "type: nats-jetstream", "type: nats", "KEDA has no such scaler"},
+		"a misspelt field of a PodMonitor":        {"components/monitoring/podmonitor.yaml", "scrapeTimeout", "scrapeTimeOut", `PodMonitor voip-worker: unknown field "spec.podMetricsEndpoints[0].scrapeTimeOut"`},
+		"a duration that is none":                 {"components/monitoring/podmonitor.yaml", "interval: 15s", "interval: often", "spec.podMetricsEndpoints[0].interval"},
+		"a port that no container has":            {"components/monitoring/podmonitor.yaml", "port: http", "port: metrics", `PodMonitor voip-worker: no container has a port "metrics"`},
+		"a selector that meets no pod":            {"base/poddisruptionbudget.yaml", "name: voip-worker\n", "name: voip-workers\n", "PodDisruptionBudget"},
+		"an autoscaler of something else":         {"components/hpa/horizontalpodautoscaler.yaml", "    name: voip-worker\n  #", "    name: worker\n  #", "there is no Deployment worker"},
+		"replicas beside an autoscaler":           {"components/hpa/kustomization.yaml", "replicas: null", "replicas: 3", "it has replicas beside an autoscaler"},
+		"settings that are not there":             {"components/provision/job.yaml", "name: voip-worker\n          resources", "name: voip-settings\n          resources", "there is no ConfigMap voip-settings"},
+		"a volume that is not there":              {"components/nats/statefulset.yaml", "{name: data, mountPath", "{name: store, mountPath", "there is no volume store"},
+		"memory that the runtime is not told of":  {"overlays/production/deployment.yaml", "memory: 512Mi", "memory: 1Gi", "GOMEMLIMIT=435MiB is no 80 to 90 %"},
+		"a kubelet that kills a worker too early": {"base/worker.env", "CONSUMER_DRAIN_TIMEOUT=20s", "CONSUMER_DRAIN_TIMEOUT=25s", "is not more than CONSUMER_DRAIN_TIMEOUT (25s)"},
+		"a secret in a variable": {
+			"components/provision/job.yaml", "          envFrom:", "          env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n          envFrom:", "is a secret in a variable",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			if err := os.CopyFS(filepath.Join(root, "deploy"), os.DirFS(filepath.Join(project, "deploy"))); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(root, "deploy/k8s", tt.file)
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(b), tt.old) {
+				t.Fatalf("%s does not hold %q", tt.file, tt.old)
+			}
+			if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(b), tt.old, tt.with)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := check.run(root, ""); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
