@@ -17,6 +17,7 @@ func TestWorkerSkew(t *testing.T) {
 	if !*long {
 		t.Skip("-long: it compiles the standard library again")
 	}
+	t.Parallel()
 	skewed := buildSkewed(t)
 	for name, skew := range map[string]string{"ahead": "11m", "behind": "-11m"} {
 		t.Run(name, func(t *testing.T) {

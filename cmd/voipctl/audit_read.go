@@ -76,12 +76,17 @@ func (a *auditor) readPushes(ctx context.Context) error {
 			a.first = e.Sequence
 		}
 		a.end = max(a.end, e.Sequence)
-		for uint64(len(a.pushes)) <= e.Sequence-a.first {
-			a.pushes = append(a.pushes, auditPush{})
-		}
+		a.reach(e.Sequence)
 		a.pushes[e.Sequence-a.first] = a.push(e)
 		return nil
 	})
+}
+
+// reach makes room for a push, and for those before it.
+func (a *auditor) reach(sequence uint64) {
+	for uint64(len(a.pushes)) <= sequence-a.first {
+		a.pushes = append(a.pushes, auditPush{})
+	}
 }
 
 // push keeps what counts of a push. The life of one that cannot be decoded is
@@ -142,6 +147,7 @@ func (a *auditor) readResults(ctx context.Context) error {
 
 // take notes the result of a push that was read.
 func (a *auditor) take(e *cli.Entry, sequence uint64, inWindow bool) {
+	a.reach(sequence)
 	p := &a.pushes[sequence-a.first]
 	if p.results < math.MaxUint8 {
 		p.results++

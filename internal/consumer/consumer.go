@@ -203,6 +203,7 @@ func (c *Consumer) pull(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-status:
+			c.leases.hurry()
 			p.begin(ctx) // the old pulls may be lost: a new generation
 		case <-look.C:
 			c.hooks.Looked()

@@ -129,6 +129,20 @@ func TestRedeliveries(t *testing.T) {
 
 // TestCrashLoop: a suspect that was begun alone as often as is allowed is dead,
 // without being decoded; one that was begun less often runs.
+// TestForgottenDelivery: a server that was killed may deliver again, under the
+// same count, what another worker still has. That is left alone until the other
+// one has let an ack wait pass.
+func TestForgottenDelivery(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.push(t, pushOf("c-1"), nil)
+	r.putRecord(t, "c-1", &record{Sequence: 1, Deliveries: 1, Worker: "another"})
+	r.start(t, reported)
+	if res := r.result(t, "c-1"); res.Outcome != voip.Reported || res.Push.Deliveries != 2 {
+		t.Errorf("%s at delivery %d, want reported at the second", res.Outcome, res.Push.Deliveries)
+	}
+}
+
 func TestCrashLoop(t *testing.T) {
 	for starts, want := range map[int]voip.Reason{2: voip.ReasonNone, 3: voip.ReasonCrashLoop} {
 		r := newRig(t)

@@ -32,10 +32,11 @@ type leases struct {
 	// read from the connection after that was sent after it began.
 	answered time.Time
 	turn     time.Time // when the last turn began, answered or not
+	again    chan struct{}
 }
 
 func newLeases(nc *nats.Conn, ackWait time.Duration, log *slog.Logger) *leases {
-	return &leases{nc: nc, ackWait: ackWait, log: log, held: map[uint64]*delivery{}}
+	return &leases{nc: nc, ackWait: ackWait, log: log, held: map[uint64]*delivery{}, again: make(chan struct{}, 1)}
 }
 
 // hold takes a delivery. When the push is in our hands already, earlier is the
@@ -117,9 +118,19 @@ func (l *leases) sweep(ctx context.Context, tick func()) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			tick()
-			l.mark(ctx)
+		case <-l.again:
 		}
+		tick()
+		l.mark(ctx)
+	}
+}
+
+// hurry asks for a turn now: the connection is back, and the leases have run on
+// while it was away.
+func (l *leases) hurry() {
+	select {
+	case l.again <- struct{}{}:
+	default: // it is asked for
 	}
 }
 

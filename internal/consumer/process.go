@@ -151,7 +151,7 @@ func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim
 		return cl, settled, nil
 	}
 	_, deliveries := d.current()
-	if cl.record.Deliveries > deliveries {
+	if cl.record.Deliveries > deliveries || cl.heldElsewhere(deliveries, c.cfg.Worker) {
 		return cl, silent, nil
 	}
 	if !cl.record.Clean {
@@ -160,6 +160,12 @@ func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim
 	cl.record.Deliveries, cl.record.Worker, cl.record.Clean = deliveries, c.cfg.Worker, false
 	cl.record.Trace = c.spanOf(d)
 	return cl, again, c.calls.write(ctx, cl)
+}
+
+// heldElsewhere: the same delivery is another worker's, for the server forgot
+// that it was made. That worker still has it, or its death is told by the next.
+func (c *claim) heldElsewhere(deliveries uint64, worker string) bool {
+	return !c.record.Clean && c.record.Deliveries == deliveries && c.record.Worker != worker
 }
 
 // run takes a claimed push through the pipeline and settles it.

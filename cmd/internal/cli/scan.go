@@ -51,7 +51,7 @@ func (s *Session) Scan(ctx context.Context, what Scan, each func(*Entry) error) 
 	if state.Msgs == 0 {
 		return nil
 	}
-	r := reading{each: each, until: state.LastSeq, end: make(chan error, 1)}
+	r := reading{each: each, until: state.LastSeq, all: len(what.Subjects) == 0, end: make(chan error, 1)}
 	if err := r.run(ctx, s.JS, &what); err != nil {
 		return Fault(ctx, what.Stream, err)
 	}
@@ -62,6 +62,7 @@ func (s *Session) Scan(ctx context.Context, what Scan, each func(*Entry) error) 
 type reading struct {
 	each   func(*Entry) error
 	until  uint64
+	all    bool // every message is read, the last one too
 	end    chan error
 	seen   atomic.Uint64 // messages so far
 	failed error         // each's own
@@ -132,7 +133,8 @@ func (r *reading) take(msg jetstream.Msg) {
 	err = r.each(&Entry{
 		Subject: msg.Subject(), Header: msg.Headers(), Body: msg.Data(), Sequence: meta.Sequence.Stream, At: meta.Timestamp,
 	})
-	if err != nil || meta.NumPending == 0 || meta.Sequence.Stream == r.until {
+	// A replica that lags behind has nothing more for now, long before the end.
+	if err != nil || meta.NumPending == 0 && !r.all || meta.Sequence.Stream == r.until {
 		r.finish(err)
 	}
 }
