@@ -108,7 +108,7 @@ func (h *Handler) Handle(ctx context.Context, in *Input, turn voip.Turn) (v Verd
 		v.Err = err
 		return v
 	}
-	ctx, cancel := context.WithDeadlineCause(ctx, v.ExpiresAt.Add(-in.Ahead), voip.ErrExpired)
+	ctx, cancel := voip.WithDeadline(ctx, v.ExpiresAt.Add(-in.Ahead), voip.ErrExpired)
 	defer cancel()
 	v.Err = h.run(ctx, &v, in, &push, turn)
 	return v

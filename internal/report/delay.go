@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/voip-push/worker/internal/voip"
 )
 
 // pass lets d go by; its error is ctx's cause, at once when ctx ends.
@@ -26,7 +28,7 @@ func limit(ctx, work context.Context, timeout time.Duration) (context.Context, c
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) {
 		end = deadline
 	}
-	return context.WithDeadline(work, end)
+	return voip.WithDeadline(work, end, nil)
 }
 
 // tooLate says that an attempt after delay would not be before ctx's deadline.

@@ -11,7 +11,7 @@ import (
 // map[string]json.RawMessage, which costs more than all else about a push.
 type object []member
 
-type member struct{ name, value []byte } // the name as it is quoted
+type member struct{ name, value []byte } // the name without its quotes and escapes
 
 // fields reads a JSON object with its names exactly as they are spelled:
 // encoding/json's structs would take "CALLID" for callId. ok is false when b
@@ -26,7 +26,7 @@ func fields(b []byte) (o object, ok bool) {
 	// brackets need to be followed.
 	for i := skipSpace(b, 1); b[i] != '}'; {
 		end := skipValue(b, i)
-		m := member{name: b[i:end]}
+		m := member{name: nameOf(b[i:end])}
 		i = skipSpace(b, skipSpace(b, end)+1) // past the colon
 		end = skipValue(b, i)
 		m.value = b[i:end]
@@ -42,17 +42,23 @@ func fields(b []byte) (o object, ok bool) {
 // the device's JSON.parse. nil: there is none.
 func (o object) get(name string) json.RawMessage {
 	for _, m := range slices.Backward(o) {
-		if len(m.name) == len(name)+2 && string(m.name[1:len(m.name)-1]) == name {
-			return m.value
-		}
-		if bytes.IndexByte(m.name, '\\') < 0 {
-			continue
-		}
-		if s, ok := text(m.name); ok && s == name {
+		if string(m.name) == name {
 			return m.value
 		}
 	}
 	return nil
+}
+
+// nameOf reads a quoted name; one that no text stands for is left as it is, and
+// is nobody's.
+func nameOf(quoted []byte) []byte {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
+	}
+	if s, ok := text(quoted); ok {
+		return []byte(s)
+	}
+	return quoted
 }
 
 func skipSpace(b []byte, i int) int {
