@@ -65,6 +65,7 @@ type worker struct {
 	embedded  *broker.Server
 	nc        *nats.Conn
 	js        jetstream.JetStream
+	publisher *broker.Publisher
 	ackWait   time.Duration          // the consumer's own
 	drift     atomic.Pointer[string] // as it was last said
 }
@@ -131,7 +132,8 @@ func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *c
 	defer swept.Stop()
 	defer looked.Stop()
 	c := consumer.New(cfg, consumer.Parts{
-		Conn: w.nc, JS: w.js, Calls: calls, Handler: handler, Notifier: w.tracedNotifier(notifier.New(w.js, w.log)), Recorder: w.metrics, Tracer: w.tracer, Log: w.log,
+		Conn: w.nc, JS: w.js, Calls: calls, Publisher: w.publisher, Handler: handler, Notifier: w.tracedNotifier(notifier.New(w.publisher, w.log)),
+		Recorder: w.metrics, Tracer: w.tracer, Log: w.log,
 		Hooks: consumer.Hooks{
 			Verify: w.verify,
 			State:  func(err error) { w.health.Set(condPulling, err) },
@@ -171,6 +173,10 @@ func (w *worker) connect(ctx context.Context) error {
 	}
 	w.onStop("connection", func(context.Context) error { nc.Close(); return nil })
 	w.nc = nc
+	if w.publisher, err = broker.NewPublisher(nc); err != nil {
+		return err
+	}
+	w.onStop("publisher", func(context.Context) error { return w.publisher.Close() })
 	w.js, err = broker.JetStream(nc)
 	return err
 }

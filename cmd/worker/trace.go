@@ -91,13 +91,14 @@ func (n notifierTraced) send(ctx context.Context, destination, subject, id strin
 }
 
 // Result also says on the push's own span what became of the call.
-func (n notifierTraced) Result(ctx context.Context, may func() error, r *voip.Result, _ string) (bool, error) {
+func (n notifierTraced) Result(ctx context.Context, may func() error, r *voip.Result, _ string, then func(bool, error)) {
 	outcome := []attribute.KeyValue{attrOutcome.String(string(r.Outcome)), attrReason.String(string(r.Reason))}
 	trace.SpanFromContext(ctx).SetAttributes(outcome...)
 	ctx, span := n.send(ctx, voip.SubjectResult, voip.SubjectResult, voip.ResultMsgID(r.Push.Sequence), outcome...)
-	again, err := n.Notifier.Result(ctx, may, r, telemetry.Traceparent(ctx))
-	end(span, err)
-	return again, err
+	n.Notifier.Result(ctx, may, r, telemetry.Traceparent(ctx), func(again bool, err error) {
+		end(span, err)
+		then(again, err)
+	})
 }
 
 // DeadLetter keeps the push's own headers, its context among them: a redrive

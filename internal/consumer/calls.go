@@ -67,6 +67,10 @@ type claim struct {
 	revision uint64 // 0: there is no record yet
 	record   record
 	unsure   bool // the last write of it may be stored, or not
+	// asked says that the record was to be created ahead, and answer what came
+	// of it; create begins with that.
+	asked  bool
+	answer error
 }
 
 // errTaken: the record was written by somebody else since it was last seen.
@@ -86,9 +90,9 @@ var createOnly = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}}
 
 // calls is the bucket of the calls' records.
 type calls struct {
-	js     jetstream.JetStream
-	stream jetstream.Stream
-	prefix string
+	publisher Publisher
+	stream    jetstream.Stream
+	prefix    string
 }
 
 // write stores the claim's record if nobody else did since, else errTaken. What
@@ -113,27 +117,28 @@ func (s *calls) write(ctx context.Context, c *claim) error {
 }
 
 func (s *calls) put(ctx context.Context, c *claim, body []byte) error {
+	return c.put(s.publisher.PublishMsg(ctx, s.message(c, body)))
+}
+
+func (s *calls) message(c *claim, body []byte) *nats.Msg {
 	header := createOnly
 	if c.revision > 0 {
 		header = nats.Header{jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(c.revision, 10)}}
 	}
-	future, err := s.js.PublishMsgAsync(&nats.Msg{Subject: s.prefix + c.key, Data: body, Header: header})
+	return &nats.Msg{Subject: s.prefix + c.key, Data: body, Header: header}
+}
+
+// put takes what the stream says of a write.
+func (c *claim) put(ack jetstream.PubAck, err error) error {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok &&
+		(api.ErrorCode == codeWrongSequence || api.ErrorCode == codeWrongSequenceReplicated) {
+		return errTaken
+	}
 	if err != nil {
 		return err
 	}
-	select {
-	case ack := <-future.Ok():
-		c.revision = ack.Sequence
-		return nil
-	case err := <-future.Err():
-		if api, ok := errors.AsType[*jetstream.APIError](err); ok &&
-			(api.ErrorCode == codeWrongSequence || api.ErrorCode == codeWrongSequenceReplicated) {
-			return errTaken
-		}
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	c.revision = ack.Sequence
+	return nil
 }
 
 // recognize is nil when the record that is stored is the one that was to be.
@@ -172,7 +177,11 @@ func (s *calls) read(ctx context.Context, key string) (c claim, found bool, err 
 // returned; a record that came and went in between is asked for again.
 func (s *calls) create(ctx context.Context, c *claim) (other *claim, err error) {
 	for {
-		err := s.write(ctx, c)
+		err := c.answer
+		if !c.asked {
+			err = s.write(ctx, c)
+		}
+		c.asked = false
 		if !errors.Is(err, errTaken) {
 			return nil, err
 		}
@@ -184,6 +193,21 @@ func (s *calls) create(ctx context.Context, c *claim) (other *claim, err error) 
 			return &have, nil
 		}
 	}
+}
+
+// createAhead sends the new record and returns; then is called once its answer
+// is here, which create begins with. then must not block.
+func (s *calls) createAhead(c *claim, then func()) {
+	body, err := c.record.encode()
+	if err != nil {
+		then() // create will say so
+		return
+	}
+	s.publisher.PublishThen(s.message(c, body), func(ack jetstream.PubAck, err error) {
+		c.asked, c.answer = true, c.put(ack, err)
+		c.unsure = c.answer != nil && !errors.Is(c.answer, errTaken)
+		then()
+	})
 }
 
 // final is an error that is not worth another try.

@@ -37,9 +37,21 @@ type Config struct {
 
 // Notifier publishes outcomes. May is asked before each publish.
 type Notifier interface {
-	Result(ctx context.Context, may func() error, r *voip.Result, trace string) (again bool, err error)
+	// Result calls then once, and may call it from where acks are read: it must
+	// not block. ctx is looked at between tries alone.
+	Result(ctx context.Context, may func() error, r *voip.Result, trace string, then func(again bool, err error))
 	DeadLetter(ctx context.Context, may func() error, d *voip.DeadLetter) (again bool, err error)
 	Stored(ctx context.Context, sequence uint64) (bool, error)
+}
+
+// Publisher sends a message and waits for the stream's ack. A
+// *jetstream.APIError is the server's refusal; after other errors the message
+// may be stored all the same.
+type Publisher interface {
+	PublishMsg(ctx context.Context, msg *nats.Msg) (jetstream.PubAck, error)
+	// PublishThen is PublishMsg without the waiting: then is called once, and
+	// must not block.
+	PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error))
 }
 
 // Recorder counts what the consumer sees.
@@ -79,6 +91,7 @@ type Consumer struct {
 	log      *slog.Logger
 	hooks    Hooks
 
+	js      jetstream.JetStream
 	calls   *calls
 	cancels *cancels
 	clock   clock
@@ -91,30 +104,32 @@ type Consumer struct {
 	kill     context.CancelCauseFunc
 	stopping chan struct{} // closed when the worker stops taking pushes
 	running  sync.WaitGroup
-	idle     chan handover // goroutines that wait for a push listen on it
+	runners  *runners[handover]
 }
 
 // Parts are what a consumer works with.
 type Parts struct {
-	Conn     *nats.Conn
-	JS       jetstream.JetStream
-	Calls    jetstream.Stream // behind the bucket of the calls' records
-	Handler  *Handler
-	Notifier Notifier
-	Recorder Recorder
-	Tracer   trace.Tracer // nil: traces are off
-	Log      *slog.Logger
-	Hooks    Hooks
+	Conn      *nats.Conn
+	JS        jetstream.JetStream
+	Calls     jetstream.Stream // behind the bucket of the calls' records
+	Publisher Publisher
+	Handler   *Handler
+	Notifier  Notifier
+	Recorder  Recorder
+	Tracer    trace.Tracer // nil: traces are off
+	Log       *slog.Logger
+	Hooks     Hooks
 }
 
 // New returns a consumer; Run starts it.
 func New(cfg Config, p Parts) *Consumer {
 	c := &Consumer{
-		cfg: cfg, nc: p.Conn, handler: p.Handler, notifier: p.Notifier, recorder: p.Recorder, tracer: p.Tracer, log: p.Log, hooks: p.Hooks.filled(),
-		calls:   &calls{js: p.JS, stream: p.Calls, prefix: callsPrefix},
+		cfg: cfg, nc: p.Conn, js: p.JS, handler: p.Handler, notifier: p.Notifier, recorder: p.Recorder, tracer: p.Tracer, log: p.Log, hooks: p.Hooks.filled(),
+		calls:   &calls{publisher: p.Publisher, stream: p.Calls, prefix: callsPrefix},
 		cancels: newCancels(p.Log), leases: newLeases(p.Conn, cfg.AckWait, p.Log), turns: newTurns(),
-		window: window{most: cfg.MaxInFlight}, stopping: make(chan struct{}), idle: make(chan handover),
+		window: window{most: cfg.MaxInFlight}, stopping: make(chan struct{}),
 	}
+	c.runners = newRunners(c.live)
 	c.clock.tell = c.hooks.Clock
 	c.cancels.now = c.clock.now
 	c.puller = &puller{
@@ -163,7 +178,7 @@ func (h Hooks) filled() Hooks {
 func (c *Consumer) Run(ctx context.Context) {
 	c.hard, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer c.kill(voip.ErrStopping)
-	cancels := &follower{cancels: c.cancels, js: c.calls.js, clock: &c.clock}
+	cancels := &follower{cancels: c.cancels, js: c.js, clock: &c.clock}
 	defer cancels.end()
 	err := cancels.follow(ctx, func(err error) {
 		c.hooks.Looked()
@@ -232,8 +247,9 @@ func (c *Consumer) drain(ctx context.Context) {
 	case <-ctx.Done():
 		c.log.WarnContext(ctx, "CONSUMER_DRAIN_TIMEOUT is over, the pushes that are left wait for their ack wait", "held", c.leases.count())
 		c.kill(voip.ErrStopping)
-		<-finished
+		c.letGoOfAll(finished)
 	}
+	c.runners.close()
 	// Acks and give-backs are fire and forget: they must have left before the
 	// connection closes.
 	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
@@ -243,10 +259,28 @@ func (c *Consumer) drain(ctx context.Context) {
 	}
 }
 
+// letGoOfAll lets go of what the kill does not end by itself: the pushes whose
+// claim or result the broker has not answered.
+func (c *Consumer) letGoOfAll(finished <-chan struct{}) {
+	grace := time.NewTimer(min(killGrace, c.cfg.DrainTimeout/10))
+	defer grace.Stop()
+	select {
+	case <-finished:
+		return
+	case <-grace.C:
+	}
+	for _, d := range c.leases.all() {
+		c.giveBackUnstarted(d)
+		d.forsake() // whatever is answered from now on
+		c.letGo(d)
+	}
+}
+
 // Parts of the drain timeout: what was begun is cut off a little before its
 // end, and the last acks are given a moment to leave.
 const (
 	killMargin   = 2 * time.Second
+	killGrace    = giveBackTimeout + 200*time.Millisecond
 	flushTimeout = 500 * time.Millisecond
 )
 

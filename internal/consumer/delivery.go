@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,8 +25,10 @@ type delivery struct {
 	header   nats.Header
 	envelope voip.Envelope
 	redrive  voip.Redrive
-	waited   bool   // for a retry, at least once
-	said     []byte // what the broker was told of it; nil: nothing yet
+	began    time.Time // by this worker
+	settling time.Time // since when; zero: not yet
+	waited   bool      // for a retry, at least once
+	said     []byte    // what the broker was told of it; nil: nothing yet
 
 	// hard ends when the worker is cut off, and with nothing else: what settles
 	// the push runs in it, and attempts, which outlive a cancel and a stop.
@@ -35,6 +38,7 @@ type delivery struct {
 	call   context.Context //nolint:containedctx // it lives exactly as long as the delivery
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when this worker has let go of the push
+	gone   atomic.Bool   // it has
 
 	mu         sync.Mutex
 	reply      string // where acks go; replaced when the push is delivered here again
@@ -55,11 +59,13 @@ func newDelivery(ctx context.Context, msg *nats.Msg, sent time.Time) (*delivery,
 	}
 	d := &delivery{
 		sequence: meta.Sequence.Stream, stored: meta.Timestamp, subject: msg.Subject, body: msg.Data, header: msg.Header,
-		reply: msg.Reply, deliveries: meta.NumDelivered, leased: sent, done: make(chan struct{}),
+		reply: msg.Reply, deliveries: meta.NumDelivered, leased: sent, began: time.Now(), done: make(chan struct{}),
 	}
 	d.envelope = voip.OpenPush(msg.Data)
 	d.hard = voip.WithCallID(ctx, d.envelope.CallID)
-	d.call, d.cancel = context.WithCancelCause(d.hard)
+	// No child of hard: whoever ends that has ended every call before, and all
+	// calls would share its lock.
+	d.call, d.cancel = context.WithCancelCause(context.WithoutCancel(d.hard))
 	return d, nil
 }
 

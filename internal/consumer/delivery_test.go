@@ -205,7 +205,7 @@ func TestLostAckOfARecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &calls{js: r.js, stream: bucket, prefix: callsPrefix}
+	s := &calls{publisher: r.Publisher(t), stream: bucket, prefix: callsPrefix}
 	nobodyWaits, cancel := context.WithCancel(t.Context())
 	cancel()
 	mine := &claim{key: "c-1", record: record{Sequence: 1, Deliveries: 1, Worker: "mine"}}

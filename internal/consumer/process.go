@@ -25,31 +25,32 @@ const (
 	silent
 )
 
-// process takes a push through its life, from the claim on.
-func (c *Consumer) process(d *delivery) {
+// process takes a push through its life, from the claim on. held says that the
+// push is let go of later, when the broker has its result.
+func (c *Consumer) process(d *delivery, mine *claim) (held bool) {
 	if c.isStopping() {
 		c.giveBackUnstarted(d)
-		return
+		return false
 	}
-	began := time.Now()
-	cl, what, err := c.claim(d)
+	cl, what, err := c.claim(d, mine)
 	d.claimed()
-	c.recorder.Stage(stageClaim, time.Since(began))
+	c.recorder.Stage(stageClaim, time.Since(d.began))
 	if err != nil {
 		c.unclaimed(d, err)
-		return
+		return false
 	}
 	switch what {
 	case fresh, again:
-		c.run(d, cl, what == again)
+		return c.run(d, cl, what == again)
 	case finish:
-		c.settleDead(d, cl)
+		return c.settleDead(d, cl)
 	case settled:
 		c.ack(d)
 	case silent:
 		c.log.DebugContext(d.hard, "another worker has this push", "sequence", d.sequence)
 		d.forsake()
 	}
+	return false
 }
 
 // unclaimed lets go of a push that could not be claimed: the worker stops, the
@@ -65,26 +66,43 @@ func (c *Consumer) unclaimed(d *delivery, err error) {
 	c.giveBackUnstarted(d)
 }
 
-// claim makes the call this push's own, before anything else about it is
-// judged. A push without a callId has nothing to claim.
-func (c *Consumer) claim(d *delivery) (cl *claim, what fate, err error) {
+// own is the record that a push has claimed its call with when there is none
+// yet. A push without a callId has nothing to claim: nil.
+func (c *Consumer) own(d *delivery) *claim {
 	redrive, err := voip.RedriveOf(d.header, d.sequence)
 	if err != nil {
 		c.log.WarnContext(d.hard, "a header of the push is ignored", "error", err)
 	}
 	d.redrive = redrive
 	if d.envelope.CallID == "" {
-		return nil, fresh, nil
+		return nil
 	}
 	_, deliveries := d.current()
-	cl = &claim{
+	return &claim{
 		key:    voip.RecordKey(d.envelope.CallID, redrive),
 		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker, Trace: c.spanOf(d)},
 	}
-	trusted := c.cfg.Claim == ClaimMsgID && redrive.Count == 0 && d.header.Get(voip.HeaderMsgID) == d.envelope.CallID
-	if trusted && deliveries == 1 {
-		return cl, fresh, nil // the stream's duplicate window has claimed it
+}
+
+// trusted says that the stream's duplicate window has claimed the call.
+func (c *Consumer) trusted(d *delivery) bool {
+	return c.cfg.Claim == ClaimMsgID && d.redrive.Count == 0 && d.header.Get(voip.HeaderMsgID) == d.envelope.CallID
+}
+
+// claimsFirst says that the claim of a push begins with a new record.
+func (c *Consumer) claimsFirst(d *delivery, mine *claim) bool { return mine != nil && !c.trusted(d) }
+
+// claim makes the call this push's own, before anything else about it is
+// judged.
+func (c *Consumer) claim(d *delivery, mine *claim) (cl *claim, what fate, err error) {
+	if mine == nil {
+		return nil, fresh, nil
 	}
+	trusted := c.trusted(d)
+	if _, deliveries := d.current(); trusted && deliveries == 1 {
+		return mine, fresh, nil
+	}
+	cl = mine
 	said := false
 	err = insist(d.hard, func() error {
 		if err := d.over(); err != nil {
@@ -169,7 +187,7 @@ func (c *claim) heldElsewhere(deliveries uint64, worker string) bool {
 }
 
 // run takes a claimed push through the pipeline and settles it.
-func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
+func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) (held bool) {
 	t := &turn{
 		turns: c.turns, weight: 1, attempt: d.hard,
 		check: func() error { return d.alive(c.cfg.AckWait) },
@@ -179,8 +197,7 @@ func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
 		in.Past = cl.record.Progress
 		if d.suspect() {
 			if cl.record.Starts >= c.cfg.MaxStarts {
-				c.settle(d, cl, &Verdict{Stage: voip.StageDeliver, Err: voip.ErrCrashLoop, Progress: in.Past})
-				return
+				return c.settle(d, cl, &Verdict{Stage: voip.StageDeliver, Err: voip.ErrCrashLoop, Progress: in.Past})
 			}
 			c.alone(d, cl, t)
 		}
@@ -192,16 +209,16 @@ func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) {
 	if err := t.Resume(d.call); err != nil && !errors.Is(err, voip.ErrCancelled) {
 		t.release()
 		c.giveBack(d, cl, in.Past, err)
-		return
+		return false
 	}
 	v := c.handler.Handle(d.call, in, t)
 	d.waited = t.waited
 	t.release()
 	if errors.Is(v.Err, voip.ErrStopping) || errors.Is(v.Err, voip.ErrLeaseLost) || errors.Is(v.Err, errTaken) {
 		c.giveBack(d, cl, v.Progress, v.Err)
-		return
+		return false
 	}
-	c.settle(d, cl, &v)
+	return c.settle(d, cl, &v)
 }
 
 // alone makes a suspect's turn whole. Its record counts the times that it was

@@ -103,6 +103,10 @@ func (r *rig) start(t *testing.T, send transport, options ...nodeOption) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	publisher, err := broker.NewPublisher(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	h := newHandler(t, func(ctx context.Context, req *voip.Request) (voip.Answer, error) {
 		r.seen.add(req.IdempotencyKey)
@@ -111,7 +115,7 @@ func (r *rig) start(t *testing.T, send transport, options ...nodeOption) *node {
 	n := &node{counts: &counts{}, states: make(chan error, 1024), done: make(chan struct{}), nc: nc}
 	cfg := Config{MaxInFlight: 64, AckWait: ackWait, MaxStarts: 3, DrainTimeout: 5 * time.Second, Claim: ClaimAlways, Worker: "test/" + fmt.Sprintf("%p", n)}
 	parts := Parts{
-		Conn: nc, JS: js, Calls: calls, Handler: h, Notifier: notifier.New(js, log), Recorder: n.counts, Log: log,
+		Conn: nc, JS: js, Calls: calls, Publisher: publisher, Handler: h, Notifier: notifier.New(publisher, log), Recorder: n.counts, Log: log,
 		Hooks: Hooks{State: func(err error) {
 			select {
 			case n.states <- err:
@@ -129,7 +133,13 @@ func (r *rig) start(t *testing.T, send transport, options ...nodeOption) *node {
 		defer close(n.done)
 		n.Run(ctx)
 	}()
-	t.Cleanup(func() { cancel(); <-n.done })
+	t.Cleanup(func() {
+		cancel()
+		<-n.done
+		if err := publisher.Close(); err != nil {
+			t.Errorf("close the publisher: %v", err)
+		}
+	})
 	return n
 }
 

@@ -28,19 +28,17 @@ func (c *Consumer) result(d *delivery, v *Verdict) voip.Result {
 	return r
 }
 
-// settle stores what must survive, and only then acks the push.
-func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) {
-	began := time.Now()
-	defer func() { c.recorder.Stage(stageSettle, time.Since(began)) }()
+// settle stores what must survive, and only then acks the push. held says that
+// the push is let go of later, when the broker has its result.
+func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) (held bool) {
+	d.settling = time.Now()
 	r := c.result(d, v)
 	if !r.DeadLettered {
-		c.publishResult(d, &r)
-		return
+		return c.publishResult(d, &r)
 	}
 	dead := &decided{Stage: v.Stage, Result: r}
 	if cl == nil { // no callId: no record, and no result
-		c.publishDead(d, dead, nil)
-		return
+		return c.publishDead(d, dead, nil)
 	}
 	cl.record.Decided, cl.record.Progress = dead, v.Progress
 	ctx := d.hard
@@ -55,18 +53,18 @@ func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) {
 	if err != nil {
 		cl.record.Decided = nil
 		c.giveBack(d, cl, v.Progress, err)
-		return
+		return false
 	}
-	c.settleDead(d, cl)
+	return c.settleDead(d, cl)
 }
 
 // settleDead publishes what was decided, be it by this worker or by one that
 // did not come to it.
-func (c *Consumer) settleDead(d *delivery, cl *claim) {
-	c.publishDead(d, cl.record.Decided, cl)
+func (c *Consumer) settleDead(d *delivery, cl *claim) (held bool) {
+	return c.publishDead(d, cl.record.Decided, cl)
 }
 
-func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) {
+func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) (held bool) {
 	r := &dead.Result
 	ctx := d.hard
 	stored, err := c.notifier.DeadLetter(ctx, c.may(d), &voip.DeadLetter{
@@ -76,7 +74,7 @@ func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) {
 	})
 	if err != nil {
 		c.unstored(d, err)
-		return
+		return false
 	}
 	if !stored {
 		c.recorder.DeadLetter(string(r.Reason))
@@ -85,21 +83,29 @@ func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) {
 		c.recorder.PushWithoutID()
 		c.ack(d)
 		c.summary(ctx, r)
-		return
+		return false
 	}
-	c.publishResult(d, r)
+	return c.publishResult(d, r)
 }
 
-func (c *Consumer) publishResult(d *delivery, r *voip.Result) {
-	ctx := d.hard
-	stored, err := c.notifier.Result(ctx, c.may(d), r, d.header.Get(voip.HeaderTraceparent))
-	if err != nil {
-		c.unstored(d, err)
-		return
-	}
-	if !stored {
+// publishResult sends the result and leaves the rest to the stream's answer: no
+// goroutine waits for it.
+func (c *Consumer) publishResult(d *delivery, r *voip.Result) (held bool) {
+	c.notifier.Result(d.hard, c.may(d), r, d.header.Get(voip.HeaderTraceparent), func(again bool, err error) {
+		if err != nil {
+			c.unstored(d, err)
+		} else {
+			c.resulted(d, r, again)
+		}
+		c.letGo(d)
+	})
+	return true
+}
+
+func (c *Consumer) resulted(d *delivery, r *voip.Result, again bool) {
+	if !again {
 		c.recorder.Outcome(string(r.Outcome), string(r.Reason), time.Since(d.stored))
-		c.summary(ctx, r)
+		c.summary(d.hard, r)
 	}
 	c.ack(d)
 }

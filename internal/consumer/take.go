@@ -26,57 +26,47 @@ func (c *Consumer) take(msg *nats.Msg, asked time.Time) {
 		c.spanned(d)
 		return
 	}
-	h := handover{d: d, earlier: earlier, first: c.cancels.watch(d)}
+	h := handover{d: d, claim: c.own(d), earlier: earlier, first: c.cancels.watch(d)}
 	c.running.Add(1)
-	select {
-	case c.idle <- h:
-	default:
-		go c.work(h)
+	if earlier == nil && h.first == nil && c.claimsFirst(d, h.claim) {
+		c.calls.createAhead(h.claim, func() { c.runners.run(h) })
+		return
 	}
+	c.runners.run(h)
 }
 
-// handover is a delivery for a goroutine, and those that it must wait for; nil:
-// none.
+// handover is a delivery for a goroutine, its claim, and the deliveries that it
+// must wait for; nil: none.
 type handover struct {
 	d       *delivery
+	claim   *claim
 	earlier *delivery // an earlier delivery of the same push, until it is done
 	first   *delivery // an earlier push of the same call, until it has claimed it
 }
 
-// work takes deliveries through their lives, one after another: a goroutine
-// that is kept has the stack that a push needs, which a new one has to grow.
-func (c *Consumer) work(next handover) {
-	spare := time.NewTimer(idleLife)
-	defer spare.Stop()
-	for {
-		c.live(next)
-		spare.Reset(idleLife)
-		select {
-		case next = <-c.idle:
-		case <-spare.C:
-			return
-		case <-c.stopping:
-			return
-		}
-	}
-}
-
-// idleLife is how long a goroutine waits for its next push.
-const idleLife = 10 * time.Second
-
 func (c *Consumer) live(h handover) {
-	defer c.running.Done()
 	if h.earlier != nil {
 		<-h.earlier.done // whatever it still attempts comes first
 	}
 	if h.first != nil {
 		<-h.first.claim() // the call is its first push's, whatever is wrong with it
 	}
-	d := h.d
-	began := time.Now()
-	c.process(d)
+	if held := c.process(h.d, h.claim); !held {
+		c.letGo(h.d)
+	}
+}
+
+// letGo ends a delivery's life in this worker, once.
+func (c *Consumer) letGo(d *delivery) {
+	if !d.gone.CompareAndSwap(false, true) {
+		return
+	}
+	defer c.running.Done()
+	if !d.settling.IsZero() {
+		c.recorder.Stage(stageSettle, time.Since(d.settling))
+	}
 	if !d.waited {
-		c.window.observe(time.Since(began))
+		c.window.observe(time.Since(d.began))
 	}
 	d.claimed()
 	c.cancels.unwatch(d)

@@ -30,12 +30,12 @@ func (n *Notifier) DeadLetter(ctx context.Context, may func() error, d *voip.Dea
 	kept, size := original(d.Header)
 	if size > maxOriginalBytes {
 		msg.Header = headers(d, nil)
-		return n.store(ctx, may, msg, nil)
+		return n.store(ctx, may, msg, nil, nil)
 	}
 	msg.Header = headers(d, kept)
 	return n.store(ctx, may, msg, func(m *nats.Msg) *nats.Msg {
 		return &nats.Msg{Subject: m.Subject, Data: m.Data, Header: headers(d, nil)}
-	})
+	}, nil)
 }
 
 // original copies the push's headers but for those that begin with Nats-, and

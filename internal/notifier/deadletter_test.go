@@ -48,8 +48,9 @@ func TestDeadLetter(t *testing.T) {
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			js := testkit.Broker(t, testkit.Provisioned()).JS(t)
-			n := notifier.New(js, quiet())
+			s := testkit.Broker(t, testkit.Provisioned())
+			js := s.JS(t)
+			n := notifier.New(s.Publisher(t), quiet())
 			d := deadLetter(12)
 			change(d)
 			before := fmt.Sprint(d)
@@ -70,7 +71,7 @@ func TestDeadLetterError(t *testing.T) {
 	t.Parallel()
 	s := testkit.Broker(t, testkit.Provisioned())
 	js := s.JS(t)
-	n := notifier.New(js, quiet())
+	n := notifier.New(s.Publisher(t), quiet())
 	x := func(n int) string { return strings.Repeat("x", n) }
 	tests := []struct{ name, text, want string }{
 		{"as it is", "it failed: 李雷 \"x\"", "it failed: 李雷 \"x\""},
@@ -116,7 +117,7 @@ func TestDeadLetterHeaderLimit(t *testing.T) {
 	t.Parallel()
 	s := testkit.Broker(t, testkit.Provisioned())
 	js := s.JS(t)
-	n := notifier.New(js, quiet())
+	n := notifier.New(s.Publisher(t), quiet())
 	tests := []struct {
 		name string
 		size int
@@ -159,7 +160,7 @@ func TestDeadLetterTooLarge(t *testing.T) {
 		var log testkit.Log
 		d := deadLetter(1)
 		d.Body, d.Header = body, big
-		if again, err := notifier.New(js, log.Logger()).DeadLetter(t.Context(), mayAlways, d); again || err != nil {
+		if again, err := notifier.New(s.Publisher(t), log.Logger()).DeadLetter(t.Context(), mayAlways, d); again || err != nil {
 			t.Fatal(again, err)
 		}
 		m := only(t, js, voip.StreamDLQ)
@@ -191,7 +192,9 @@ func TestDeadLetterTooLarge(t *testing.T) {
 		var log testkit.Log
 		d := deadLetter(1)
 		d.Body, d.Header = body, big
-		done := background(func() (bool, error) { return notifier.New(js, log.Logger()).DeadLetter(t.Context(), mayAlways, d) })
+		done := background(func() (bool, error) {
+			return notifier.New(s.Publisher(t), log.Logger()).DeadLetter(t.Context(), mayAlways, d)
+		})
 		log.Wait(t, "cannot store the outcome, trying again")
 		change(t, js, voip.StreamDLQ, func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 })
 		if o := testkit.Receive(t, "the dead letter", done); o.again || o.err != nil {
@@ -221,7 +224,7 @@ func TestDeadLetterOfEveryReason(t *testing.T) {
 	t.Parallel()
 	s := testkit.Broker(t, testkit.Provisioned())
 	js := s.JS(t)
-	n := notifier.New(js, quiet())
+	n := notifier.New(s.Publisher(t), quiet())
 	var want []string
 	for i, rule := range voip.Rules() {
 		if rule.Class == "" {

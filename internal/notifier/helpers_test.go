@@ -2,6 +2,7 @@ package notifier_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -68,41 +69,35 @@ func only(t *testing.T, js jetstream.JetStream, stream string) *jetstream.RawStr
 	return m[0]
 }
 
+// store publishes a result and waits for its end.
+func store(ctx context.Context, n *notifier.Notifier, may func() error, r *voip.Result, trace string) (again bool, err error) {
+	ended := make(chan outcome, 1)
+	n.Result(ctx, may, r, trace, func(again bool, err error) { ended <- outcome{again, err} })
+	o := <-ended
+	return o.again, o.err
+}
+
+type outcome struct {
+	again bool
+	err   error
+}
+
 // publisher counts what goes out, and may answer in the server's place.
 type publisher struct {
 	notifier.Publisher
 	sent   atomic.Int64
-	answer func(n int64, through func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error)
+	answer func(n int64, through func() (jetstream.PubAck, error)) (jetstream.PubAck, error)
 }
 
-func (p *publisher) PublishMsgAsync(msg *nats.Msg, opts ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
+func (p *publisher) PublishMsg(ctx context.Context, msg *nats.Msg) (jetstream.PubAck, error) {
 	n := p.sent.Add(1)
-	through := func() (jetstream.PubAckFuture, error) { return p.Publisher.PublishMsgAsync(msg, opts...) }
+	through := func() (jetstream.PubAck, error) { return p.Publisher.PublishMsg(ctx, msg) }
 	if p.answer == nil {
 		return through()
 	}
 	return p.answer(n, through)
 }
 
-// future is an answer that is known already.
-type future struct {
-	jetstream.PubAckFuture
-	ack *jetstream.PubAck
-	err error
-}
-
-func (f future) Ok() <-chan *jetstream.PubAck {
-	c := make(chan *jetstream.PubAck, 1)
-	if f.ack != nil {
-		c <- f.ack
-	}
-	return c
-}
-
-func (f future) Err() <-chan error {
-	c := make(chan error, 1)
-	if f.err != nil {
-		c <- f.err
-	}
-	return c
+func (p *publisher) PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error)) {
+	go func() { then(p.PublishMsg(context.Background(), msg)) }()
 }

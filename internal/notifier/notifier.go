@@ -22,9 +22,12 @@ const (
 	repeatMax     = 2 * time.Second
 )
 
-// Publisher is what of JetStream the notifier needs.
+// Publisher sends a message and waits for the stream's ack. A
+// *jetstream.APIError is the server's refusal; after other errors the message
+// may be stored all the same.
 type Publisher interface {
-	PublishMsgAsync(msg *nats.Msg, opts ...jetstream.PublishOpt) (jetstream.PubAckFuture, error)
+	PublishMsg(ctx context.Context, msg *nats.Msg) (jetstream.PubAck, error)
+	PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error))
 }
 
 // Notifier publishes results and dead letters. It is safe for concurrent use.
@@ -39,41 +42,44 @@ type Notifier struct {
 // New returns a notifier that publishes through js.
 func New(js Publisher, log *slog.Logger) *Notifier { return &Notifier{js: js, log: log} }
 
-// store publishes until the message is stored. again says that it was before
-// this began: its id was known, and no earlier try here can have stored it. The
-// error is may's, or ctx's cause joined with why the last publish failed. A
-// message that is too large for the server is given to shrink once (nil: there
-// is nothing to leave out).
-func (n *Notifier) store(ctx context.Context, may func() error, msg *nats.Msg, shrink func(*nats.Msg) *nats.Msg) (again bool, err error) {
+// store publishes until the message is stored; failed is why an earlier try of
+// it failed, nil: there was none. again says that it was stored before this
+// began: its id was known, and no earlier try here can have stored it. The error
+// is may's, or ctx's cause joined with why the last publish failed. A message
+// that is too large for the server is given to shrink once (nil: there is
+// nothing to leave out).
+func (n *Notifier) store(ctx context.Context, may func() error, msg *nats.Msg, shrink func(*nats.Msg) *nats.Msg, failed error) (again bool, err error) {
 	wait := newBackOff()
 	var last error
 	maybe := false // a try whose outcome is unknown
 	for {
+		switch {
+		case failed == nil:
+		case ctx.Err() != nil:
+			return false, unstored(ctx, msg, last)
+		case shrink != nil && tooLarge(failed):
+			msg, shrink = shrink(msg), nil
+		default:
+			maybe = maybe || !refused(failed)
+			if last == nil || failed.Error() != last.Error() {
+				n.log.WarnContext(ctx, "cannot store the outcome, trying again", "subject", msg.Subject, "error", failed)
+			}
+			last = failed
+			sleep(ctx, wait.NextBackOff())
+		}
 		if err := may(); err != nil {
 			return false, err
 		}
 		if ctx.Err() != nil {
 			return false, unstored(ctx, msg, last)
 		}
-		ack, err := n.publish(ctx, msg)
-		switch {
-		case err == nil:
+		var ack jetstream.PubAck
+		if ack, failed = n.js.PublishMsg(ctx, msg); failed == nil {
 			if last != nil {
 				n.log.InfoContext(ctx, "the outcome is stored after all", "subject", msg.Subject)
 			}
 			return ack.Duplicate && !maybe, nil
-		case ctx.Err() != nil:
-			return false, unstored(ctx, msg, last)
-		case shrink != nil && tooLarge(err):
-			msg, shrink = shrink(msg), nil
-			continue
 		}
-		maybe = maybe || !refused(err)
-		if last == nil || err.Error() != last.Error() {
-			n.log.WarnContext(ctx, "cannot store the outcome, trying again", "subject", msg.Subject, "error", err)
-		}
-		last = err
-		sleep(ctx, wait.NextBackOff())
 	}
 }
 
@@ -97,23 +103,6 @@ func refused(err error) bool {
 func newBackOff() *backoff.ExponentialBackOff {
 	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(repeatInitial),
 		backoff.WithMaxInterval(repeatMax), backoff.WithMaxElapsedTime(0))
-}
-
-// publish sends the message once and waits for the broker's ack. Each try is a
-// message of its own, for nats.go writes its reply subject into it.
-func (n *Notifier) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	future, err := n.js.PublishMsgAsync(&nats.Msg{Subject: msg.Subject, Header: msg.Header, Data: msg.Data})
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case ack := <-future.Ok():
-		return ack, nil
-	case err := <-future.Err():
-		return nil, err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 func tooLarge(err error) bool {

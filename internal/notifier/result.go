@@ -19,22 +19,42 @@ const (
 )
 
 // Result publishes a result until it is stored; trace is the traceparent that
-// it carries, empty for none. again says that this result was stored before.
-func (n *Notifier) Result(ctx context.Context, may func() error, r *voip.Result, trace string) (again bool, err error) {
+// it carries, empty for none. It does not wait: then is called once, with again
+// when this result was stored before, or with why it is not stored (may's error,
+// or ctx's cause, which is looked at between tries alone). Mostly it is called
+// from where acks are read, and must not block.
+func (n *Notifier) Result(ctx context.Context, may func() error, r *voip.Result, trace string, then func(again bool, err error)) {
+	msg, err := resultMessage(r, trace)
+	if err == nil {
+		err = may()
+	}
+	if err == nil && ctx.Err() != nil {
+		err = unstored(ctx, msg, nil)
+	}
+	if err != nil {
+		then(false, err)
+		return
+	}
+	n.js.PublishThen(msg, func(ack jetstream.PubAck, err error) {
+		if err == nil {
+			then(ack.Duplicate, nil)
+			return
+		}
+		go func() { then(n.store(ctx, may, msg, nil, err)) }()
+	})
+}
+
+func resultMessage(r *voip.Result, trace string) (*nats.Msg, error) {
 	body, err := r.Encode()
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	h := nats.Header{
-		voip.HeaderMsgID:   {voip.ResultMsgID(r.Push.Sequence)},
-		voip.HeaderCallID:  {r.CallID},
-		voip.HeaderOutcome: {string(r.Outcome)},
-		voip.HeaderReason:  {string(r.Reason)},
-	}
+	v := []string{voip.ResultMsgID(r.Push.Sequence), r.CallID, string(r.Outcome), string(r.Reason)} // one allocation for all
+	h := nats.Header{voip.HeaderMsgID: v[:1:1], voip.HeaderCallID: v[1:2:2], voip.HeaderOutcome: v[2:3:3], voip.HeaderReason: v[3:4:4]}
 	if trace != "" {
 		h[voip.HeaderTraceparent] = []string{trace}
 	}
-	return n.store(ctx, may, &nats.Msg{Subject: voip.SubjectResult, Header: h, Data: body}, nil)
+	return &nats.Msg{Subject: voip.SubjectResult, Header: h, Data: body}, nil
 }
 
 // Stored asks whether the result of the push with that sequence is stored.
@@ -49,7 +69,7 @@ func (n *Notifier) Stored(ctx context.Context, sequence uint64) (bool, error) {
 		voip.HeaderRollup: {jetstream.MsgRollupSubject},
 	}}
 	for {
-		ack, err := n.publish(ctx, probe)
+		ack, err := n.js.PublishMsg(ctx, probe)
 		if err == nil {
 			if !ack.Duplicate {
 				return false, errors.New("stream " + voip.StreamResult + " allows rollups: run `worker provision`")

@@ -20,9 +20,9 @@ func TestResult(t *testing.T) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	s := testkit.Broker(t, testkit.Provisioned())
 	js := s.JS(t)
-	n := notifier.New(js, quiet())
+	n := notifier.New(s.Publisher(t), quiet())
 	for i, want := range []bool{false, true, true} {
-		if again, err := n.Result(t.Context(), mayAlways, result(12), trace); again != want || err != nil {
+		if again, err := store(t.Context(), n, mayAlways, result(12), trace); again != want || err != nil {
 			t.Errorf("time %d: again is %v, %v", i+1, again, err)
 		}
 	}
@@ -31,7 +31,7 @@ func TestResult(t *testing.T) {
 	failed := result(13)
 	failed.CallID = "李雷 a.b"
 	failed.Decide(voip.ErrCancelled)
-	if again, err := n.Result(t.Context(), mayAlways, failed, ""); again || err != nil {
+	if again, err := store(t.Context(), n, mayAlways, failed, ""); again || err != nil {
 		t.Errorf("another push: again is %v, %v", again, err)
 	}
 	if m := testkit.Messages(t, js, voip.StreamResult); len(m) != 2 {
@@ -44,7 +44,7 @@ func TestResult(t *testing.T) {
 func TestResultThatCannotBeEncoded(t *testing.T) {
 	r := result(1)
 	r.CompletedAt = at(0).AddDate(9000, 0, 0)
-	if _, err := notifier.New(nil, quiet()).Result(t.Context(), mayAlways, r, ""); err == nil || !strings.HasPrefix(err.Error(), "encode the result: ") {
+	if _, err := store(t.Context(), notifier.New(nil, quiet()), mayAlways, r, ""); err == nil || !strings.HasPrefix(err.Error(), "encode the result: ") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -53,7 +53,7 @@ func TestStored(t *testing.T) {
 	t.Parallel()
 	s := testkit.Broker(t, testkit.Provisioned())
 	js := s.JS(t)
-	n := notifier.New(js, quiet())
+	n := notifier.New(s.Publisher(t), quiet())
 	ask := func(when string, sequence uint64, want bool) {
 		t.Helper()
 		// After a restart the first question may find nobody.
@@ -70,7 +70,7 @@ func TestStored(t *testing.T) {
 		t.Fatalf("asking has stored %s", render(m[0]))
 	}
 	for _, sequence := range []uint64{1, 3} {
-		if _, err := n.Result(t.Context(), mayAlways, result(sequence), ""); err != nil {
+		if _, err := store(t.Context(), n, mayAlways, result(sequence), ""); err != nil {
 			t.Fatal(err)
 		}
 		ask("just stored", sequence, true)
@@ -88,11 +88,15 @@ func TestStored(t *testing.T) {
 	ask("stored before a restart", 1, true)
 	ask("not stored before a restart", 2, false)
 	ask("stored before a restart", 3, true)
+	testkit.Eventually(t, "the connection", func() bool {
+		_, err := js.AccountInfo(t.Context())
+		return err == nil
+	})
 	if m := testkit.Messages(t, js, voip.StreamResult); len(m) != 2 || len(m[0].Data) == 0 || len(m[1].Data) == 0 {
 		t.Errorf("after all the asking the stream holds %v", m)
 	}
 	// Asking has not made the id known: the result is stored as new.
-	if again, err := n.Result(t.Context(), mayAlways, result(2), ""); again || err != nil {
+	if again, err := store(t.Context(), n, mayAlways, result(2), ""); again || err != nil {
 		t.Errorf("after being asked for: again is %v, %v", again, err)
 	}
 }
@@ -115,7 +119,7 @@ func TestServersAnswers(t *testing.T) {
 	if _, err := ask(); !isCode(err, 10111) {
 		t.Errorf("an unknown id: %v", err)
 	}
-	if _, err := notifier.New(js, quiet()).Result(t.Context(), mayAlways, result(7), ""); err != nil {
+	if _, err := store(t.Context(), notifier.New(s.Publisher(t), quiet()), mayAlways, result(7), ""); err != nil {
 		t.Fatal(err)
 	}
 	if ack, err := ask(); err != nil || !ack.Duplicate {
@@ -130,23 +134,23 @@ func isCode(err error, code jetstream.ErrorCode) bool {
 
 func TestStoredWhileInProcess(t *testing.T) {
 	t.Parallel()
-	in := future{err: &jetstream.APIError{Code: 503, ErrorCode: 10158}}
-	p := &publisher{answer: func(n int64, _ func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error) {
+	in := &jetstream.APIError{Code: 503, ErrorCode: 10158}
+	p := &publisher{answer: func(n int64, _ func() (jetstream.PubAck, error)) (jetstream.PubAck, error) {
 		if n < 3 {
-			return in, nil
+			return jetstream.PubAck{}, in
 		}
-		return future{ack: &jetstream.PubAck{Stream: voip.StreamResult, Duplicate: true}}, nil
+		return jetstream.PubAck{Stream: voip.StreamResult, Duplicate: true}, nil
 	}}
 	if stored, err := notifier.New(p, quiet()).Stored(t.Context(), 7); !stored || err != nil || p.sent.Load() != 3 {
 		t.Errorf("got %v, %v after %d questions", stored, err, p.sent.Load())
 	}
 
 	ctx, cancel := context.WithCancelCause(t.Context())
-	p = &publisher{answer: func(n int64, _ func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error) {
+	p = &publisher{answer: func(n int64, _ func() (jetstream.PubAck, error)) (jetstream.PubAck, error) {
 		if n == 2 {
 			cancel(voip.ErrStopping)
 		}
-		return in, nil
+		return jetstream.PubAck{}, in
 	}}
 	if _, err := notifier.New(p, quiet()).Stored(ctx, 7); !errors.Is(err, voip.ErrStopping) {
 		t.Errorf("at a stop: %v", err)
@@ -157,7 +161,7 @@ func TestStoredCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	s := testkit.Broker(t)
 	js := s.JS(t)
-	n := notifier.New(js, quiet())
+	n := notifier.New(s.Publisher(t), quiet())
 	if stored, err := n.Stored(t.Context(), 1); stored || !errors.Is(err, jetstream.ErrNoStreamResponse) {
 		t.Errorf("without a stream: %v, %v", stored, err)
 	}
@@ -171,14 +175,11 @@ func TestStoredCannotBeAsked(t *testing.T) {
 	}
 	nobody, cancel := context.WithTimeoutCause(t.Context(), 0, voip.ErrLeaseLost)
 	defer cancel()
-	silent := &publisher{answer: func(int64, func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error) {
-		return future{}, nil
-	}}
-	if _, err := notifier.New(silent, quiet()).Stored(nobody, 1); !errors.Is(err, voip.ErrLeaseLost) {
+	if _, err := n.Stored(nobody, 1); !errors.Is(err, voip.ErrLeaseLost) {
 		t.Errorf("without an answer: %v", err)
 	}
-	failing := &publisher{answer: func(int64, func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error) {
-		return nil, nats.ErrReconnectBufExceeded
+	failing := &publisher{answer: func(int64, func() (jetstream.PubAck, error)) (jetstream.PubAck, error) {
+		return jetstream.PubAck{}, nats.ErrReconnectBufExceeded
 	}}
 	if _, err := notifier.New(failing, quiet()).Stored(t.Context(), 1); !errors.Is(err, nats.ErrReconnectBufExceeded) {
 		t.Errorf("without a connection: %v", err)

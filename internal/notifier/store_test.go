@@ -18,11 +18,6 @@ import (
 	"github.com/voip-push/worker/internal/voip"
 )
 
-type outcome struct {
-	again bool
-	err   error
-}
-
 func background(f func() (bool, error)) <-chan outcome {
 	c := make(chan outcome, 1)
 	go func() {
@@ -74,9 +69,10 @@ func TestStoreGoesOn(t *testing.T) {
 			s := testkit.Broker(t, testkit.Provisioned())
 			js := s.JS(t)
 			var log testkit.Log
+			publisher := s.Publisher(t)
 			tt.spoil(t, s, js)
 			done := background(func() (bool, error) {
-				return notifier.New(js, log.Logger()).Result(t.Context(), mayAlways, result(1), "")
+				return store(t.Context(), notifier.New(publisher, log.Logger()), mayAlways, result(1), "")
 			})
 			log.Wait(t, tt.log)
 			tt.mend(t, s, js)
@@ -98,14 +94,14 @@ func TestStoreSurvivesRestarts(t *testing.T) {
 	const workers, each = 4, 60
 	s := testkit.Broker(t, testkit.Provisioned())
 	js := s.JS(t)
-	n := notifier.New(js, quiet())
+	n := notifier.New(s.Publisher(t), quiet())
 	var wg sync.WaitGroup
 	var done atomic.Int64
 	for w := range workers {
 		wg.Go(func() {
 			for i := range each {
 				sequence := uint64(w*each + i + 1)
-				if _, err := n.Result(t.Context(), mayAlways, result(sequence), ""); err != nil {
+				if _, err := store(t.Context(), n, mayAlways, result(sequence), ""); err != nil {
 					t.Error(err)
 				}
 				if _, err := n.DeadLetter(t.Context(), mayAlways, deadLetter(sequence)); err != nil {
@@ -142,7 +138,7 @@ func TestStoreWithALostAck(t *testing.T) {
 		again bool
 	}{
 		"lost":    {nats.ErrDisconnected, false},
-		"late":    {jetstream.ErrAsyncPublishTimeout, false},
+		"late":    {nats.ErrTimeout, false},
 		"refused": {&jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum messages exceeded"}, true},
 	}
 	for name, tt := range tests {
@@ -150,15 +146,14 @@ func TestStoreWithALostAck(t *testing.T) {
 			t.Parallel()
 			s := testkit.Broker(t, testkit.Provisioned())
 			js := s.JS(t)
-			p := &publisher{Publisher: js, answer: func(n int64, through func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error) {
-				f, err := through()
+			p := &publisher{Publisher: s.Publisher(t), answer: func(n int64, through func() (jetstream.PubAck, error)) (jetstream.PubAck, error) {
+				ack, err := through()
 				if n > 1 || err != nil {
-					return f, err
+					return ack, err
 				}
-				<-f.Ok()
-				return future{err: tt.first}, nil
+				return jetstream.PubAck{}, tt.first
 			}}
-			if again, err := notifier.New(p, quiet()).Result(t.Context(), mayAlways, result(1), ""); again != tt.again || err != nil {
+			if again, err := store(t.Context(), notifier.New(p, quiet()), mayAlways, result(1), ""); again != tt.again || err != nil {
 				t.Errorf("again is %v, %v", again, err)
 			}
 			only(t, js, voip.StreamResult)
@@ -171,8 +166,8 @@ func TestStoreEndsWithTheLease(t *testing.T) {
 	s := testkit.Broker(t, testkit.Provisioned())
 	js := s.JS(t)
 	for _, allowed := range []int64{0, 1, 2} {
-		p := &publisher{answer: func(int64, func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error) {
-			return future{err: nats.ErrDisconnected}, nil
+		p := &publisher{answer: func(int64, func() (jetstream.PubAck, error)) (jetstream.PubAck, error) {
+			return jetstream.PubAck{}, nats.ErrDisconnected
 		}}
 		var asked int64
 		may := func() error {
@@ -181,14 +176,14 @@ func TestStoreEndsWithTheLease(t *testing.T) {
 			}
 			return nil
 		}
-		again, err := notifier.New(p, quiet()).Result(t.Context(), may, result(1), "")
+		again, err := store(t.Context(), notifier.New(p, quiet()), may, result(1), "")
 		if again || !errors.Is(err, voip.ErrLeaseLost) || p.sent.Load() != allowed {
 			t.Errorf("allowed %d times: again is %v, %v, after %d tries", allowed, again, err, p.sent.Load())
 		}
 	}
 	// With a server that is there, too.
 	lost := func() error { return voip.ErrLeaseLost }
-	if _, err := notifier.New(js, quiet()).DeadLetter(t.Context(), lost, deadLetter(1)); !errors.Is(err, voip.ErrLeaseLost) {
+	if _, err := notifier.New(s.Publisher(t), quiet()).DeadLetter(t.Context(), lost, deadLetter(1)); !errors.Is(err, voip.ErrLeaseLost) {
 		t.Errorf("got %v", err)
 	}
 	if m := testkit.Messages(t, js, voip.StreamDLQ); len(m) != 0 {
@@ -203,25 +198,28 @@ func TestStoreEndsWithItsContext(t *testing.T) {
 
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(voip.ErrStopping)
-	p := &publisher{Publisher: js}
-	_, err := notifier.New(p, quiet()).Result(ended, mayAlways, result(1), "")
+	p := &publisher{Publisher: s.Publisher(t)}
+	_, err := store(ended, notifier.New(p, quiet()), mayAlways, result(1), "")
 	if text := "res:VOIP_PUSH:1 is not stored: the worker is stopping"; !errors.Is(err, voip.ErrStopping) || err.Error() != text || p.sent.Load() != 0 {
 		t.Errorf("before it began: %v, after %d tries", err, p.sent.Load())
 	}
 
 	ctx, cancel := context.WithCancelCause(t.Context())
-	p = &publisher{answer: func(int64, func() (jetstream.PubAckFuture, error)) (jetstream.PubAckFuture, error) {
+	p = &publisher{answer: func(int64, func() (jetstream.PubAck, error)) (jetstream.PubAck, error) {
 		cancel(voip.ErrStopping)
-		return future{}, nil
+		return jetstream.PubAck{}, nats.ErrDisconnected
 	}}
-	if _, err := notifier.New(p, quiet()).Result(ctx, mayAlways, result(1), ""); !errors.Is(err, voip.ErrStopping) {
-		t.Errorf("without an answer: %v", err)
+	if _, err := store(ctx, notifier.New(p, quiet()), mayAlways, result(1), ""); !errors.Is(err, voip.ErrStopping) {
+		t.Errorf("while it was out: %v", err)
 	}
 
+	connected := s.Publisher(t)
 	s.Stop()
 	ctx, cancel = context.WithCancelCause(t.Context())
 	var log testkit.Log
-	done := background(func() (bool, error) { return notifier.New(js, log.Logger()).Result(ctx, mayAlways, result(1), "") })
+	done := background(func() (bool, error) {
+		return store(ctx, notifier.New(connected, log.Logger()), mayAlways, result(1), "")
+	})
 	log.Wait(t, "cannot store the outcome, trying again")
 	cancel(voip.ErrStopping)
 	o := testkit.Receive(t, "the end", done)

@@ -129,6 +129,21 @@ func (s *Server) JS(t testing.TB) jetstream.JetStream {
 	return js
 }
 
+// Publisher is a publisher on a connection of its own.
+func (s *Server) Publisher(t testing.TB) *broker.Publisher {
+	t.Helper()
+	p, err := broker.NewPublisher(s.Conn(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Errorf("close the publisher: %v", err)
+		}
+	})
+	return p
+}
+
 // Messages are the messages of a stream, oldest first.
 func Messages(t testing.TB, js jetstream.JetStream, stream string) []*jetstream.RawStreamMsg {
 	t.Helper()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,13 +32,15 @@ func fromRuntime(name string) bool {
 
 // readPage reads a page of metrics as a worker serves it.
 func readPage(path string) (*metrics, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
+	defer f.Close()
 	m := &metrics{parse: parser.NewParser(parser.Options{}), series: map[string][]labels.Labels{}, recorded: map[string]bool{}}
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimSuffix(line, "\n")
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := lines.Text()
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -49,10 +52,10 @@ func readPage(path string) (*metrics, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %q: %w", path, line, err)
 		}
-		name := series.Get("__name__")
+		name := series.Get(labels.MetricName)
 		m.series[name] = append(m.series[name], series)
 	}
-	return m, nil
+	return m, lines.Err()
 }
 
 func (m *metrics) record(name string) {
