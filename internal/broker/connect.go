@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -110,6 +111,7 @@ func options(cfg *Config, opts *Options) []nats.Option {
 		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.ReconnectBufSize(-1),
+		nats.SetCustomDialer(&gatherer{net.Dialer{Timeout: connectTimeout}}),
 		nats.RetryOnFailedConnect(opts.Wait),
 	}
 	if opts.InboxPrefix != "" {
