@@ -6,6 +6,29 @@ import (
 	"testing/synctest"
 )
 
+// A queue that is never empty takes no more room than what is in it.
+func TestRunnersQueue(t *testing.T) {
+	t.Parallel()
+	r := newRunners(func(int) {})
+	r.starting = true // nobody takes anything but this test
+	want := 0
+	for n := range 10_000 {
+		r.run(n)
+		if n < 10 {
+			continue
+		}
+		r.mu.Lock()
+		if got := r.pop(); got != want {
+			t.Fatalf("got %d, want %d", got, want)
+		}
+		r.mu.Unlock()
+		want++
+	}
+	if c := cap(r.queue); c > 64 {
+		t.Errorf("room for %d, with 10 in it", c)
+	}
+}
+
 func TestRunners(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -145,6 +145,11 @@ func take(ctx context.Context, from chan<- struct{}) error {
 	select {
 	case from <- struct{}{}:
 		return nil
+	default: // only who waits asks for the end of ctx, which sets a timer
+	}
+	select {
+	case from <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

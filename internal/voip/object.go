@@ -17,13 +17,20 @@ type member struct{ name, value []byte } // the name without its quotes and esca
 // encoding/json's structs would take "CALLID" for callId. ok is false when b
 // is anything but one JSON object.
 func fields(b []byte) (o object, ok bool) {
-	b = bytes.TrimLeft(b, " \t\r\n")
-	if len(b) == 0 || b[0] != '{' || !json.Valid(b) {
+	if !json.Valid(b) {
 		return nil, false
 	}
-	o = make(object, 0, 4)
-	// From here on b is known to be well-formed, so that only strings and
-	// brackets need to be followed.
+	b = b[skipSpace(b, 0):]
+	if b[0] != '{' {
+		return nil, false
+	}
+	return members(b), true
+}
+
+// members reads a JSON object that is known to be well-formed, so that only
+// strings and brackets need to be followed.
+func members(b []byte) object {
+	o := make(object, 0, 4)
 	for i := skipSpace(b, 1); b[i] != '}'; {
 		end := skipValue(b, i)
 		m := member{name: nameOf(b[i:end])}
@@ -35,7 +42,7 @@ func fields(b []byte) (o object, ok bool) {
 			i = skipSpace(b, i+1)
 		}
 	}
-	return o, true
+	return o
 }
 
 // get is the value of a name; of a name that comes twice the last counts, as in

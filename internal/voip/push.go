@@ -163,7 +163,7 @@ func attributesOf(data json.RawMessage) (o object, ok bool) {
 	if len(data) == 0 || data[0] != '{' {
 		return nil, false
 	}
-	return fields(data)
+	return members(data), true // part of a body that was found well-formed
 }
 
 // DecodePush opens and decodes a push in one step.
