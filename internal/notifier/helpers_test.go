@@ -59,6 +59,16 @@ func render(m *jetstream.RawStreamMsg) []byte {
 	return b.Bytes()
 }
 
+// connected waits for the connection behind js, which another one's return does
+// not tell of.
+func connected(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	testkit.Eventually(t, "the connection", func() bool {
+		_, err := js.AccountInfo(t.Context())
+		return err == nil
+	})
+}
+
 // only is the one message of a stream.
 func only(t *testing.T, js jetstream.JetStream, stream string) *jetstream.RawStreamMsg {
 	t.Helper()

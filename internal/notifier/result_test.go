@@ -88,10 +88,7 @@ func TestStored(t *testing.T) {
 	ask("stored before a restart", 1, true)
 	ask("not stored before a restart", 2, false)
 	ask("stored before a restart", 3, true)
-	testkit.Eventually(t, "the connection", func() bool {
-		_, err := js.AccountInfo(t.Context())
-		return err == nil
-	})
+	connected(t, js)
 	if m := testkit.Messages(t, js, voip.StreamResult); len(m) != 2 || len(m[0].Data) == 0 || len(m[1].Data) == 0 {
 		t.Errorf("after all the asking the stream holds %v", m)
 	}

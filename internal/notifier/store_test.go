@@ -79,6 +79,7 @@ func TestStoreGoesOn(t *testing.T) {
 			if o := testkit.Receive(t, "the result", done); o.again || o.err != nil {
 				t.Errorf("again is %v, %v", o.again, o.err)
 			}
+			connected(t, js)
 			only(t, js, voip.StreamResult)
 			log.Wait(t, `level=INFO msg="the outcome is stored after all" subject=voip.report.result`)
 			if n := strings.Count(log.String(), "level=WARN"); n > 3 {
@@ -116,6 +117,7 @@ func TestStoreSurvivesRestarts(t *testing.T) {
 		s.Restart(t)
 	}
 	wg.Wait()
+	connected(t, js)
 	for stream, prefix := range map[string]string{voip.StreamResult: "res:VOIP_PUSH:", voip.StreamDLQ: "dlq:VOIP_PUSH:"} {
 		ids := map[string]int{}
 		for _, m := range testkit.Messages(t, js, stream) {
@@ -213,12 +215,12 @@ func TestStoreEndsWithItsContext(t *testing.T) {
 		t.Errorf("while it was out: %v", err)
 	}
 
-	connected := s.Publisher(t)
+	before := s.Publisher(t)
 	s.Stop()
 	ctx, cancel = context.WithCancelCause(t.Context())
 	var log testkit.Log
 	done := background(func() (bool, error) {
-		return store(ctx, notifier.New(connected, log.Logger()), mayAlways, result(1), "")
+		return store(ctx, notifier.New(before, log.Logger()), mayAlways, result(1), "")
 	})
 	log.Wait(t, "cannot store the outcome, trying again")
 	cancel(voip.ErrStopping)
@@ -227,10 +229,7 @@ func TestStoreEndsWithItsContext(t *testing.T) {
 		t.Errorf("while it tried: %v", o.err)
 	}
 	s.Start(t)
-	testkit.Eventually(t, "the connection", func() bool {
-		_, err := js.AccountInfo(t.Context())
-		return err == nil
-	})
+	connected(t, js)
 	if m := testkit.Messages(t, js, voip.StreamResult); len(m) != 0 {
 		t.Errorf("stored after its end: %s", render(m[0]))
 	}
