@@ -74,7 +74,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 	done
 
 .PHONY: docs
-docs: ## write the generated pages again (docs/configuration.md, deploy/monitoring)
+docs: ## write the generated pages again (docs/configuration.md, docs/cli, deploy/monitoring)
 	go generate ./...
 	go run -C tools/monitoring . -root ../.. -write
 

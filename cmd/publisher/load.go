@@ -55,6 +55,8 @@ Exit 1 when a push is not stored, or a call has no result --timeout after the la
 	flags.DurationVar(&f.timeout, "timeout", 90*time.Second, "how long to wait for results after the last push")
 	flags.StringVar(&f.out, "out", "", "write a page with the figures and their course over time to this file")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object")
+	cli.Folder(c, "avatars")
+	cli.File(c, "out")
 	return c
 }
 

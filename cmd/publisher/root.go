@@ -23,6 +23,6 @@ each push begins a trace.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	})
-	root.AddCommand(newSend(), newLoad(), cli.Version())
+	root.AddCommand(newSend(), newLoad(), cli.Version(name))
 	return root
 }

@@ -49,6 +49,11 @@ to the callId, as gateways should.`,
 	c.Flags().BoolVar(&f.asJSON, "json", false, "with --wait, print each result's JSON on a line of its own")
 	c.Flags().DurationVar(&f.timeout, "timeout", 90*time.Second, "with --wait, how long to wait for all results")
 	fields.register(c.Flags())
+	cli.Values(c, "form", voip.Forms()...)
+	cli.Values(c, "scene", "voice", "video")
+	cli.Values(c, "voip-call-type", "voice", "video")
+	cli.Values(c, "direction", voip.Outgoing, voip.Incoming)
+	cli.File(c, "file")
 	c.RunE = func(cmd *cobra.Command, _ []string) error { return send(cmd, &f, &fields) }
 	return c
 }

@@ -41,6 +41,7 @@ func (f *dlqFilter) register(c *cobra.Command, most int, what string) {
 	c.Flags().StringVar(&f.callID, "call-id", "", "only this call")
 	c.Flags().DurationVar(&f.since, "since", 0, "only what failed in the last so long (0: all)")
 	c.Flags().IntVar(&f.max, "max", most, what)
+	cli.Values(c, "reason", cli.Reasons(true)...)
 }
 
 func (f *dlqFilter) validate() (err error) {

@@ -10,5 +10,9 @@ import (
 // TestDocs: the page in docs/cli is the help of the commands.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	testkit.Golden(t, "../../../docs/cli/voipctl.md", cli.Markdown(newRoot()))
+	page, err := cli.Markdown(newRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Golden(t, "../../../docs/cli/voipctl.md", page)
 }

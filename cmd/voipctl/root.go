@@ -22,6 +22,6 @@ is the embedded one of a worker on this machine.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	})
-	root.AddCommand(newWatch(), newCancel(), newCallKit(), newAudit(), newDLQ(), newExplain(), cli.Version())
+	root.AddCommand(newWatch(), newCancel(), newCallKit(), newAudit(), newDLQ(), newExplain(), cli.Version(name))
 	return root
 }

@@ -37,6 +37,8 @@ already come first; each is printed once.`,
 	c.Flags().IntVar(&f.count, "count", 0, "end after so many results (0: go on)")
 	c.Flags().DurationVar(&f.since, "since", 0, "begin with the results of the last so long (0: with the next one)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print each result's JSON on a line of its own")
+	cli.Values(c, "outcome", voip.Reported, voip.Failed, voip.Expired, voip.Cancelled)
+	cli.Values(c, "reason", cli.Reasons(false)...)
 	return c
 }
 

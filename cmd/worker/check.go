@@ -19,8 +19,9 @@ func newCheck() *cobra.Command {
 		Short: "Check the settings and the broker, and print the effective settings",
 		Long: `Read the settings, connect to the broker and look at its streams. The effective
 settings are printed with secrets hidden, then every fault; exit 1 on any.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return check(cmd) },
+		Example: "  worker check\n  NATS_URL=nats://broker:4222 REPORT_TRANSPORT=nats worker check",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return check(cmd) },
 	}
 }
 

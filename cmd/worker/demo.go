@@ -36,7 +36,8 @@ local server for avatars, and send one push of every kind. A line is printed for
 each call as its outcome arrives. Exit 0 when every outcome was the expected one.
 
 It needs nothing and leaves nothing; settings of the environment are not read.`,
-		Args: cobra.NoArgs,
+		Example: "  worker demo",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), demoLimit, errors.New("the demo is not done in 30 s"))
 			defer cancel()

@@ -24,7 +24,7 @@ func newProvision() *cobra.Command {
 		Long: `Create or update the streams, the consumer and the bucket, and print what changed.
 It can be run again at any time. What is there beside the project's own settings
 (placement, say) is left alone.`,
-		Example: "  worker provision --dry-run",
+		Example: "  worker provision --dry-run\n  NATS_URL=nats://broker:4222 NATS_REPLICAS=3 worker provision",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, warnings, err := loadBroker()

@@ -45,6 +45,7 @@ func exitCode(err error) int {
 // they nor wrong flags bring the whole help with them.
 func Root(c *cobra.Command) *cobra.Command {
 	c.SilenceErrors, c.SilenceUsage = true, true
+	c.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	c.SetOut(os.Stdout)
 	c.SetErr(os.Stderr)
 	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

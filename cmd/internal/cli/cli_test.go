@@ -15,7 +15,7 @@ func commands(run error) *cobra.Command {
 	root := Root(&cobra.Command{Use: "tool", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return run }})
 	sub := &cobra.Command{Use: "sub ONE", Args: cobra.ExactArgs(1), RunE: func(*cobra.Command, []string) error { return run }}
 	sub.Flags().Int("count", 1, "")
-	root.AddCommand(sub, Version())
+	root.AddCommand(sub, Version("tool"))
 	return root
 }
 

@@ -9,15 +9,25 @@ import (
 )
 
 // Markdown is the help of a command and of all below it as one page: what
-// docs/cli holds, and a test compares.
-func Markdown(root *cobra.Command) []byte {
+// docs/cli holds, and a test compares. Every verb shows an example of its use.
+func Markdown(root *cobra.Command) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<!-- Written by `go test -update`; a test compares it with the command itself. -->\n\n")
-	section(&b, root, "#")
-	return b.Bytes()
+	err := section(&b, root, "#")
+	fmt.Fprintf(&b, completion, root.Name())
+	return b.Bytes(), err
 }
 
-func section(b *bytes.Buffer, c *cobra.Command, level string) {
+// completion stands for what cobra itself has to say of it, at length.
+const completion = "\n## %[1]s completion\n\n```text\nPrint what completes commands and flags in a shell: bash, zsh, fish or powershell.\n\n" +
+	"Usage:\n  %[1]s completion SHELL\n\n" +
+	"Examples:\n  source <(%[1]s completion bash)\n  %[1]s completion zsh > \"${fpath[1]}/_%[1]s\"\n" +
+	"  %[1]s completion fish > ~/.config/fish/completions/%[1]s.fish\n```\n"
+
+func section(b *bytes.Buffer, c *cobra.Command, level string) error {
+	if !c.HasExample() && !c.HasAvailableSubCommands() {
+		return fmt.Errorf("%s has no example", c.CommandPath())
+	}
 	fmt.Fprintf(b, "%s %s\n\n", level, c.CommandPath())
 	text := c.Long
 	if text == "" {
@@ -37,7 +47,10 @@ func section(b *bytes.Buffer, c *cobra.Command, level string) {
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() && sub.Name() != "completion" {
 			b.WriteString("\n")
-			section(b, sub, "##")
+			if err := section(b, sub, "##"); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }

@@ -53,12 +53,13 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 	return exitCode(err)
 }
 
-// Version is the command that prints the version.
-func Version() *cobra.Command {
+// Version is the command that prints the version of the binary of that name.
+func Version(name string) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  " + name + " version",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			version, commit, goVersion := telemetry.Build()
 			cmd.Printf("%s %s (commit %s, %s)\n", cmd.Root().Name(), version, commit, goVersion)
