@@ -47,10 +47,11 @@ func buildSkewed(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const now = "func Now() Time {\n"
-	text := strings.Replace(string(source), now, "func Now() Time { return rightNow().Add(skew) }\n\nfunc rightNow() Time {\n", 1)
+	// The wall clock alone is wrong: what passes is measured by another.
+	const read = "sec, nsec, mono := runtimeNow()\n"
+	text := strings.Replace(string(source), read, read+"\tsec += int64(skew / Second)\n", 1)
 	if text == string(source) {
-		t.Fatalf("%s has no %q", original, now)
+		t.Fatalf("%s has no %q", original, read)
 	}
 	text += `
 var skew = func() Duration {
