@@ -14,10 +14,10 @@ import (
 // alive, say that their clock is wrong, and hear cancels. Go asks no C library
 // for the time, so the workers are built with a time package that is wrong.
 func TestWorkerSkew(t *testing.T) {
+	t.Parallel()
 	if !*long {
 		t.Skip("-long: it compiles the standard library again")
 	}
-	t.Parallel()
 	skewed := buildSkewed(t)
 	for name, skew := range map[string]string{"ahead": "11m", "behind": "-11m"} {
 		t.Run(name, func(t *testing.T) {
