@@ -38,18 +38,46 @@ func oneLine(body []byte) string {
 	return line.String()
 }
 
-// held is what a record says of a push whose result is not there yet; a result
-// says it better.
-func (e *explainer) held(r *callRecord) {
-	if e.pushes[r.Sequence] {
+// claimed is what a record says of its call. Only the last write of it is kept:
+// the claim itself, or the delivery that took it over. What came later a result
+// says better, when it is there.
+func (e *explainer) claimed(r *callRecord) {
+	untouched := r.Starts == 0 && !r.Clean && r.Progress.IsZero() && r.Decided == nil
+	switch {
+	case untouched && r.Deliveries <= 1:
+		e.add(r.at, "claimed", "push %d, delivery %d, by %s", r.Sequence, r.Deliveries, r.Worker)
+	case untouched:
+		e.add(r.at, "delivered again", "push %d, delivery %d, taken over by %s", r.Sequence, r.Deliveries, r.Worker)
+	case !e.pushes[r.Sequence]:
+		e.attempts(r.Progress.Attempts)
+		e.add(r.at, "held", "push %d by %s, delivery %d, %d attempts so far, begun alone %d times", r.Sequence, r.Worker, r.Deliveries, r.Progress.Total, r.Starts)
+	}
+}
+
+// avatar is ready when the first attempt begins; without one when all is over.
+func (e *explainer) avatar(r *voip.Result) {
+	a := r.Avatar
+	if a == nil {
 		return
 	}
-	e.attempts(r.Progress.Attempts)
-	e.add(r.at, "held", "push %d by %s, delivery %d, %d attempts so far, begun alone %d times", r.Sequence, r.Worker, r.Deliveries, r.Progress.Total, r.Starts)
+	at, detail := r.CompletedAt, cli.Avatar(a)
+	if len(r.Attempts) > 0 {
+		at = r.Attempts[0].At
+	}
+	if a.Bytes > 0 {
+		detail += fmt.Sprintf(": %s %d×%d, %d bytes", a.ContentType, a.Width, a.Height, a.Bytes)
+	}
+	if s := a.Source; s != nil {
+		detail += fmt.Sprintf(", from %s %d×%d, %d bytes", s.ContentType, s.Width, s.Height, s.Bytes)
+	}
+	if a.Cached {
+		detail += ", out of the cache"
+	}
+	e.add(at, "avatar", "%s", detail)
 }
 
 func (e *explainer) attempts(all []voip.Attempt) {
-	for _, a := range all {
+	for i, a := range all {
 		answer := "no answer"
 		if a.Code != nil {
 			answer = "code " + strconv.Itoa(int(*a.Code))
@@ -57,14 +85,28 @@ func (e *explainer) attempts(all []voip.Attempt) {
 		if a.ErrorReason != nil {
 			answer += ", errorReason " + strconv.Itoa(int(*a.ErrorReason))
 		}
-		e.add(a.At, "attempt "+strconv.Itoa(a.N), "%s (%s) after %.1f ms", a.Reason, answer, a.DurationMs)
+		detail := fmt.Sprintf("%s (%s), took %.1f ms", a.Reason, answer, a.DurationMs)
+		if i > 0 {
+			detail += "; " + since(&all[i-1], &a)
+		}
+		e.add(a.At, "attempt "+strconv.Itoa(a.N), "%s", detail)
 	}
 }
 
+// since is how long an attempt was waited for.
+func since(before, a *voip.Attempt) string {
+	if between := a.N - before.N - 1; between > 0 {
+		return strconv.Itoa(between) + " in between are not kept"
+	}
+	ended := before.At.Add(time.Duration(before.DurationMs * float64(time.Millisecond)))
+	return "waited " + a.At.Sub(ended).Round(time.Millisecond).String()
+}
+
 func (e *explainer) result(r *voip.Result, sequence uint64, stored time.Time) {
+	e.avatar(r)
 	e.attempts(r.Attempts)
-	detail := fmt.Sprintf("%s, %s; push %d, delivery %d, avatar %s, %.1f ms from the push, by %s", r.Outcome, r.Reason,
-		r.Push.Sequence, r.Push.Deliveries, cli.Avatar(r.Avatar), r.LatencyMs, r.Worker)
+	detail := fmt.Sprintf("%s, %s; push %d, delivery %d, %.1f ms from the push, by %s", r.Outcome, r.Reason,
+		r.Push.Sequence, r.Push.Deliveries, r.LatencyMs, r.Worker)
 	if r.Message != "" {
 		detail += ": " + r.Message
 	}

@@ -34,7 +34,9 @@ type callRecord struct {
 	Deliveries uint64        `json:"deliveries"`
 	Worker     string        `json:"worker"`
 	Starts     int           `json:"starts"`
+	Clean      bool          `json:"clean"`
 	Progress   voip.Progress `json:"progress"`
+	Decided    *struct{}     `json:"decided"`
 
 	at time.Time
 }
@@ -46,7 +48,7 @@ func (e *explainer) run(ctx context.Context) error {
 		}
 	}
 	for i := range e.claims {
-		e.held(&e.claims[i])
+		e.claimed(&e.claims[i])
 	}
 	slices.SortStableFunc(e.events, func(a, b event) int { return a.At.Compare(b.At) })
 	return nil

@@ -19,7 +19,12 @@ import (
 // claim stores a call's record as a worker does.
 func (r *rig) claim(key string, push uint64) {
 	r.t.Helper()
-	r.publish(&nats.Msg{Subject: broker.CallsPrefix + key, Data: fmt.Appendf(nil, `{"sequence":%d,"deliveries":2,"worker":"w/1","starts":1}`, push)})
+	r.record(key, `{"sequence":%d,"deliveries":2,"worker":"w/1","starts":1}`, push)
+}
+
+func (r *rig) record(key, body string, push uint64) {
+	r.t.Helper()
+	r.publish(&nats.Msg{Subject: broker.CallsPrefix + key, Data: fmt.Appendf(nil, body, push)})
 }
 
 func (r *rig) fullResult(push uint64, callID string, err error) {
@@ -29,10 +34,18 @@ func (r *rig) fullResult(push uint64, callID string, err error) {
 	code := voip.CodeOK
 	res := voip.Result{
 		CallID: callID, Push: voip.PushRef{Stream: voip.StreamPush, Sequence: push, Deliveries: 1, ReceivedAt: now.Add(-time.Second)}, Worker: "w/1",
-		Attempts: []voip.Attempt{{N: 1, At: now, DurationMs: 2, Reason: voip.ReasonNone, Code: &code, ErrorReason: &one}}, AttemptsTotal: 1,
+		Attempts: []voip.Attempt{
+			{N: 1, At: now, DurationMs: 0.002, Reason: voip.ReasonReportUnavailable},
+			{N: 2, At: now.Add(12 * time.Microsecond), DurationMs: 0.002, Reason: voip.ReasonNone, Code: &code, ErrorReason: &one},
+			{N: 5, At: now.Add(15 * time.Microsecond), DurationMs: 0.002, Reason: voip.ReasonNone, Code: &code, ErrorReason: &one},
+		}, AttemptsTotal: 5,
+		Avatar: &voip.AvatarResult{
+			Status: voip.AvatarOK, ContentType: "image/png", Width: 112, Height: 112, Bytes: 9120, Cached: true,
+			Source: &voip.AvatarSource{ContentType: "image/jpeg", Width: 640, Height: 480, Bytes: 88211},
+		},
 	}
 	res.Decide(err)
-	res.Complete(now)
+	res.Complete(now.Add(20 * time.Microsecond))
 	body, encodeErr := res.Encode()
 	if encodeErr != nil {
 		r.t.Fatal(encodeErr)
@@ -70,7 +83,7 @@ func TestExplain(t *testing.T) {
 	r.publish(&nats.Msg{Subject: voip.SubjectCancel, Data: []byte(`{"callId":"c"}`)})
 
 	what, out := explained(t, "c")
-	want := "push stored,dead letter stored,attempt 1,decided,result stored,redrive 1 stored,held,cancel"
+	want := "push stored,dead letter stored,avatar,attempt 1,attempt 2,attempt 5,decided,result stored,redrive 1 stored,held,cancel"
 	if got := strings.Join(what, ","); got != want {
 		t.Errorf("got  %s\nwant %s\n%s", got, want, out)
 	}
@@ -87,11 +100,21 @@ func TestExplain(t *testing.T) {
 	}
 	// A push that is no longer kept is known by its result.
 	r.fullResult(77, "old", nil)
-	if what, _ := explained(t, "old"); strings.Join(what, ",") != "push stored,attempt 1,decided,result stored" {
+	if what, _ := explained(t, "old"); strings.Join(what, ",") != "push stored,avatar,attempt 1,attempt 2,attempt 5,decided,result stored" {
 		t.Errorf("%v", what)
 	}
+	for _, tt := range []struct{ key, body, want string }{
+		{"fresh", `{"sequence":%d,"deliveries":1,"worker":"w/1"}`, "push stored,claimed"},
+		{"again", `{"sequence":%d,"deliveries":2,"worker":"w/2"}`, "push stored,delivered again"},
+		{"begun", `{"sequence":%d,"deliveries":3,"worker":"w/2","starts":2}`, "push stored,held"},
+	} {
+		r.record(tt.key, tt.body, r.push(tt.key))
+		if what, _ := explained(t, tt.key); strings.Join(what, ",") != tt.want {
+			t.Errorf("%s: %v", tt.key, what)
+		}
+	}
 	table := voipctl(t, cli.Done, "explain", "c")
-	for _, line := range []string{"AT ", "AFTER", "redrive 1 stored", "errorReason 0", `"userName":"[private]"`} {
+	for _, line := range []string{"AT ", "AFTER", "redrive 1 stored", "errorReason 0", "; waited 0s", "2 in between are not kept", "image/png 112×112, 9120 bytes, from image/jpeg 640×480, 88211 bytes, out of the cache", `"userName":"[private]"`} {
 		if !strings.Contains(table, line) {
 			t.Errorf("no %q in\n%s", line, table)
 		}
