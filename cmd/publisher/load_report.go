@@ -17,6 +17,8 @@ import (
 // intended time of the push to the arrival of its result.
 type loadReport struct {
 	Run        string         `json:"run"` // what its callIds begin with
+	Began      time.Time      `json:"began"`
+	Seed       uint64         `json:"seed"`
 	Count      int            `json:"count"`
 	Sent       int64          `json:"sent"`
 	NotStored  int64          `json:"notStored"`
@@ -66,7 +68,7 @@ func (r *loadRun) report() *loadReport {
 	defer r.mu.Unlock()
 	sent, results, unstored := r.figures()
 	l := &loadReport{
-		Run: r.plan.prefix, Count: r.flags.count, Sent: sent, NotStored: unstored, Duplicates: r.twice.Load(), Results: results,
+		Run: r.plan.prefix, Began: r.began.UTC(), Seed: r.flags.seed, Count: r.flags.count, Sent: sent, NotStored: unstored, Duplicates: r.twice.Load(), Results: results,
 		Missing: max(0, sent-unstored-results), Second: r.again, Rate: r.flags.rate, MaxLagMs: millis(r.lag.Load()),
 		Outcomes: []outcomeCount{}, Course: []moment{}, refusal: r.refusal,
 	}

@@ -110,6 +110,10 @@ func TestCancel(t *testing.T) {
 	if code, stderr := run(t.Context(), []string{"cancel", "c-1", "c 2"}, &out); code != cli.Done || out.String() != "cancelled c-1\ncancelled c 2\n" {
 		t.Fatalf("exit %d: %s%s", code, out.String(), stderr)
 	}
+	out.Reset()
+	if code, stderr := run(t.Context(), []string{"cancel", "c-3", "--json"}, &out); code != cli.Done || out.String() != `{"callId":"c-3","sequence":3}`+"\n" {
+		t.Errorf("exit %d: %s%s", code, out.String(), stderr)
+	}
 	messages := testkit.Messages(t, s.JS(t), voip.StreamCancel)
 	for i, want := range []string{"c-1", "c 2"} {
 		if id, err := voip.DecodeCancel(messages[i].Data); err != nil || id != want {
