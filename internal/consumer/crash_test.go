@@ -195,8 +195,8 @@ func TestSuspectRunsAlone(t *testing.T) {
 		mu.Lock()
 		starts = append(starts, rec.Starts)
 		mu.Unlock()
-		if tries.Add(1) == 1 {
-			return answer(voip.CellularCallExists)
+		if tries.Add(1) == 1 { // long enough for the test to see it wait
+			return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, Arrival: voip.TurnedAway, RetryAfter: 3 * time.Second}
 		}
 		return answer(voip.ErrorNone)
 	})
@@ -293,7 +293,7 @@ func TestStopInTime(t *testing.T) {
 		close(begun)
 		<-ctx.Done()
 		return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, Arrival: voip.MayHaveArrived}
-	}, func(c *Config, _ *Parts, _ *Handler) { c.DrainTimeout = time.Second })
+	}, func(c *Config, _ *Parts, _ *Handler) { c.DrainTimeout = 3 * time.Second })
 	r.push(t, pushOf("c-1"), nil)
 	<-begun
 	began := time.Now()
@@ -356,10 +356,8 @@ func TestServerForgetsDeliveries(t *testing.T) {
 // and made again, and its absence is said.
 func TestCancelsOfANewStream(t *testing.T) {
 	r := newRig(t)
-	var asked atomic.Int32
-	r.start(t, reported, func(_ *Config, p *Parts, _ *Handler) {
+	n := r.start(t, reported, func(_ *Config, p *Parts, _ *Handler) {
 		p.Hooks.Verify = func(ctx context.Context) error {
-			asked.Add(1)
 			_, err := broker.Provision(ctx, r.js, &r.Config)
 			return err
 		}
@@ -372,9 +370,17 @@ func TestCancelsOfANewStream(t *testing.T) {
 	if err := r.js.DeleteStream(t.Context(), voip.StreamCancel); err != nil {
 		t.Fatal(err)
 	}
-	again := asked.Load() + 2
-	testkit.Eventually(t, "the streams to be looked at, and followed", func() bool { return asked.Load() >= again })
+	testkit.Eventually(t, "the new stream", func() bool {
+		_, err := r.js.Stream(t.Context(), voip.StreamCancel)
+		return err == nil
+	})
 	r.cancelCall(t, "after")
+	testkit.Eventually(t, "the cancel to be known", func() bool {
+		n.cancels.mu.Lock()
+		defer n.cancels.mu.Unlock()
+		_, known := n.cancels.known["after"]
+		return known
+	})
 	r.push(t, pushOf("after"), nil)
 	if res := r.result(t, "after"); res.Outcome != voip.Cancelled {
 		t.Errorf("%s: the cancel in the new stream is not known", res.Outcome)
