@@ -38,7 +38,7 @@ demo: ## the whole system in one process, fed with one push of every kind
 .PHONY: test
 test: ## every test, shuffled, under the race detector; the faults in their short form
 	go test -race -shuffle=on ./...
-	cd chaos && go test -race -shuffle=on -parallel 6 .
+	cd chaos && go test -race -shuffle=on -parallel 4 .
 
 .PHONY: chaos
 chaos: ## the faults in their long form, some 20 minutes; CHAOS='-seed 7 -run TestRoll' for one of them again

@@ -16,7 +16,7 @@ import (
 // TestStreamFull: the stream of pushes says no to its gateways until there is
 // room, and that of the results to the workers. Nothing is lost.
 func TestStreamFull(t *testing.T) {
-	r := alone(t, 2, "NATS_PUSH_MAX_BYTES=1MiB")
+	r := alone(t, 2, "NATS_PUSH_MAX_BYTES=1MiB", "CONSUMER_ACK_WAIT=30s")
 	var sent sync.WaitGroup
 	for i := range 100 {
 		sent.Go(func() {

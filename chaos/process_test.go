@@ -30,6 +30,7 @@ func start(t *testing.T, name string, env []string, args ...string) *process {
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), args[0], args[1:]...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=atexit_sleep_ms=0"}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	bind(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,10 @@ func (r *rig) direct() string {
 
 // settings are those of every command.
 func (r *rig) settings() []string {
-	return append([]string{"NATS_URL=" + r.direct(), "NATS_PUSH_MAX_BYTES=256MiB"}, r.env...)
+	return append([]string{
+		"NATS_URL=" + r.direct(), "NATS_PUSH_MAX_BYTES=256MiB",
+		"REPORT_TIMEOUT=" + attemptTimeout.String(), // an answer is late only when it is lost, however busy the machine
+	}, r.env...)
 }
 
 // excuse says that a life may have left attempts behind that are made again.
@@ -155,7 +158,10 @@ func (r *rig) out(from, to time.Time) bool {
 	return false
 }
 
-const attemptTimeout = 3 * time.Second
+const (
+	attemptTimeout = 10 * time.Second
+	ackWait        = 5 * time.Second // as it is by default
+)
 
 // leader is the server that leads the workers' consumer.
 func (r *rig) leader() *server {

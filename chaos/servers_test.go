@@ -18,21 +18,22 @@ func TestServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := alone(t, 2)
 			s := r.servers[0]
-			stored := r.gateway.load("c", form(600, 3000), 200)
+			stored := r.gateway.load("c", form(300, 8000), form(80, 300))
 			for range form(1, 4) {
 				pass(time.Second + time.Duration(r.dice.Int64N(int64(time.Second))))
 				began := time.Now()
 				fault(s)
 				down := r.workers[0].unready(truth, "")
-				pass(time.Duration(r.dice.Int64N(int64(2 * time.Second))))
-				if s.signal(syscall.SIGCONT); name == "frozen" {
-					r.outages = append(r.outages, began, time.Now())
-				} else {
+				pass(time.Duration(r.dice.Int64N(int64(time.Second))))
+				if s.signal(syscall.SIGCONT); name != "frozen" {
 					s.exit(patience)
 					s.start()
 				}
 				s.up()
 				t.Logf("unready after %v, ready after %v", down, r.workers[0].ready(truth))
+				if time.Since(began) > ackWait/2 { // a third of it may have gone before
+					r.outages = append(r.outages, began, time.Now())
+				}
 			}
 			stored()
 			r.verdict()
@@ -56,7 +57,7 @@ func TestLeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := clustered(t, 2)
-			stored := r.gateway.load("c", form(600, 4000), 150)
+			stored := r.gateway.load("c", form(400, 8000), form(60, 150))
 			for range form(1, 4) {
 				pass(time.Second + time.Duration(r.dice.Int64N(int64(time.Second))))
 				leader := r.leader()
@@ -97,7 +98,7 @@ func partition(r *rig, s *server) {
 // connections, and is cut.
 func TestLink(t *testing.T) {
 	r := remote(t, 2)
-	stored := r.gateway.load("c", form(1500, 8000), 150)
+	stored := r.gateway.load("c", form(600, 8000), form(60, 150))
 	for _, w := range r.workers {
 		pass(500 * time.Millisecond)
 		link := w.linkName()

@@ -3,10 +3,12 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voip-push/worker/internal/voip"
@@ -182,15 +184,55 @@ func (r *rig) cause(before, now *receipt) string {
 	case r.excused[before.life]:
 		return "a worker's fault"
 	case r.out(before.at, now.at):
-		return "an outage of the broker"
+		return "an outage"
+	case r.excused[now.life]:
+		return "a worker that stood still in its attempt"
+	case before.life == now.life && now.at.Sub(before.at) >= ackWait:
+		return "a machine too busy to keep a lease"
 	}
 	r.t.Errorf("%s was reported again by %s after %s, and nothing excuses it", now.key, now.life, before.life)
 	return "nothing"
 }
 
+// whole says whether the streams' leaders see every replica: one that was cut
+// off and does not know it yet tells of the past.
+func (r *rig) whole() bool {
+	for _, s := range r.servers {
+		nc, err := nats.Connect(s.url())
+		if err != nil {
+			return false
+		}
+		js, err := jetstream.New(nc)
+		if err == nil {
+			err = sound(r.ctx, js)
+		}
+		nc.Close()
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func sound(ctx context.Context, js jetstream.JetStream) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	s, err := js.Stream(ctx, voip.StreamPush)
+	if err != nil || s.CachedInfo().Cluster == nil {
+		return err
+	}
+	for _, replica := range s.CachedInfo().Cluster.Replicas {
+		if replica.Offline || !replica.Current {
+			return errors.New(replica.Name + " is behind")
+		}
+	}
+	return nil
+}
+
 // audit is the operator's own judge: it judges the calls whose life is over.
 func (r *rig) audit() {
 	r.t.Helper()
+	eventually(r.t, patience, "the cluster is whole", r.whole)
 	p := start(r.t, "audit", []string{"NATS_URL=" + r.direct()}, command("voipctl"), "audit", "--json", "--grace", "0s")
 	code := p.exit(patience)
 	if out := p.log.String(); code != 0 || !json.Valid([]byte(out)) {

@@ -118,12 +118,12 @@ func decode(b []byte, h header, side int) (img image.Image, scale int, err error
 // has no end is left to the standard one, which is strict.
 func decodeJPEG(b []byte, h header, side int) (image.Image, int, error) {
 	if h.quick {
-		scale := dctScale(min(h.width, h.height), side)
-		img, err := jpegn.Decode(bytes.NewReader(b), &jpegn.Options{ScaleDenom: scale})
+		scale, needed := dctScale(min(h.width, h.height), side), b
+		if h.progressive && scale == 8 {
+			needed = withoutAC(b)
+		}
+		img, err := jpegn.Decode(bytes.NewReader(needed), &jpegn.Options{ScaleDenom: scale})
 		if err == nil {
-			if scale == 2 {
-				mendHalf(img)
-			}
 			return img, scale, nil
 		}
 		if h.strict > maxDecodedBytes {

@@ -6,6 +6,6 @@
 // cache.go and load.go (one fetch for all calls that need the same picture),
 // url.go and dial.go (what may be fetched), fetch.go, room.go (how much at
 // once), guard.go (header checks before a decoder sees a byte), decode.go,
-// planes.go and scale.go, render.go. What leaves is always encoded anew from
-// pixels: no metadata, no trailing bytes.
+// planes.go and resample.go, render.go. What leaves is always encoded anew
+// from pixels: no metadata, no trailing bytes.
 package avatar

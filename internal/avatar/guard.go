@@ -65,6 +65,7 @@ type header struct {
 	decoded       int64 // bytes that decoding it takes, estimated
 	strict        int64 // the same of a JPEG's strict decoder
 	quick         bool  // a JPEG that the quick decoder has right
+	progressive   bool  // a JPEG of several scans of each coefficient
 }
 
 // inspect reads the header and judges it: unsupported_type, not_an_image,
@@ -78,10 +79,10 @@ func inspect(b []byte) (header, error) {
 	case formatJPEG:
 		jpeg, err = readJPEGHeader(b)
 		h.width, h.height, h.orientation = jpeg.width, jpeg.height, jpeg.orientation
-		h.quick, h.strict = jpeg.quick(), jpeg.strict()
+		h.quick, h.strict, h.progressive = jpeg.quick(), jpeg.strict(), jpeg.progressive
 		h.decoded = h.strict
 		if h.quick {
-			h.decoded = jpeg.scaled() + int64(len(b)) // it makes a copy
+			h.decoded = jpeg.scaled() + 2*int64(len(b)) // copies: its own, and that of withoutAC
 		}
 	case formatPNG:
 		err = h.readPNG(b)

@@ -39,25 +39,9 @@ func small(img image.Image, v view, limited bool, side int) *image.RGBA {
 		luma := plane{pix: m.Pix, stride: m.Stride, channels: 1, width: m.Rect.Dx(), height: m.Rect.Dy()}
 		luma.show(r, v.scale, v.scale)
 		luma.block = v.block()
-		return gray(luma.scaled(side), side)
+		return gray(scaled(side, luma)[0], side)
 	}
 	return resample(shrink(img, r, blockSize(r.Dx(), side)), side)
-}
-
-// show sets the square: r in pixels, of which across × down are one sample.
-func (p *plane) show(r image.Rectangle, across, down int) {
-	p.block = 1
-	p.x, p.extentX = float64(r.Min.X)/float64(across), float64(r.Dx())/float64(across)
-	p.y, p.extentY = float64(r.Min.Y)/float64(down), float64(r.Dy())/float64(down)
-}
-
-// scaled scales the square, by way of blocks where there are many samples.
-func (p *plane) scaled(side int) []int32 {
-	if k := blockSize(int(min(p.extentX, p.extentY)), side); k > 1 {
-		blocks := p.shrink(k)
-		p = &blocks
-	}
-	return p.resample(side)
 }
 
 // fromYCbCr scales each plane by itself, and makes colours of what is left.
@@ -73,7 +57,8 @@ func fromYCbCr(m *image.YCbCr, v view, limited bool, side int) *image.RGBA {
 	chroma.block = v.block()
 	blue, red := chroma, chroma
 	blue.pix, red.pix = m.Cb, m.Cr
-	return colours(luma.scaled(side), blue.scaled(side), red.scaled(side), limited, side)
+	of := scaled(side, blue, red)
+	return colours(scaled(side, luma)[0], of[0], of[1], limited, side)
 }
 
 // subsampling is how many pixels, across and down, share a sample of colour.

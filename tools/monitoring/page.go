@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,15 +31,13 @@ func fromRuntime(name string) bool {
 
 // readPage reads a page of metrics as a worker serves it.
 func readPage(path string) (*metrics, error) {
-	f, err := os.Open(path)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	m := &metrics{parse: parser.NewParser(parser.Options{}), series: map[string][]labels.Labels{}, recorded: map[string]bool{}}
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		line := lines.Text()
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSuffix(line, "\n")
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -52,10 +49,10 @@ func readPage(path string) (*metrics, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %q: %w", path, line, err)
 		}
-		name := series.Get(labels.MetricName)
+		name := series.Get("__name__")
 		m.series[name] = append(m.series[name], series)
 	}
-	return m, lines.Err()
+	return m, nil
 }
 
 func (m *metrics) record(name string) {
