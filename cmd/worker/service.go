@@ -41,7 +41,7 @@ func (w *worker) serviceInfo() micro.Info {
 			Name: serviceName, ID: path.Base(w.id), Version: semantic(version),
 			Metadata: map[string]string{
 				"worker": w.id, "commit": commit, "stream": voip.StreamPush, "consumer": voip.ConsumerWorkers,
-				"transport": string(w.cfg.Report.Transport), "claim": string(w.cfg.Call.Claim),
+				"transport": w.cfg.Report.Transport, "claim": w.cfg.Call.Claim,
 			},
 		},
 		Description: serviceDescription,

@@ -60,7 +60,7 @@ func TestService(t *testing.T) {
 		ask(t, asker, subject(micro.PingVerb), &ping)
 		ask(t, asker, subject(micro.InfoVerb), &got)
 		ask(t, asker, subject(micro.StatsVerb), &counted)
-		if ping.Name != "svc" || ping.ID != "one" || ping.Version != "1.2.3" || ping.Type != micro.PingResponseType || ping.Metadata != nil && len(ping.Metadata) > 0 {
+		if ping.Name != "svc" || ping.ID != "one" || ping.Version != "1.2.3" || ping.Type != micro.PingResponseType || len(ping.Metadata) > 0 {
 			t.Errorf("ping: %+v", ping)
 		}
 		if got.Type != micro.InfoResponseType || got.Description != "what it does" || len(got.Endpoints) != 1 || got.Endpoints[0].Subject != "voip.push" || got.Metadata == nil || got.Endpoints[0].Metadata == nil {
