@@ -73,6 +73,27 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 20x "$$package"; \
 	done
 
+# The benchmarks of what every push goes through; BASELINE is what they are compared with.
+HOT      := ./internal/broker ./internal/callkit ./internal/consumer ./internal/voip
+BASELINE := bench/baseline.txt
+
+.PHONY: bench
+bench: ## the hot path against its baseline; the worker beside null workers and watermill: backlog and latency (BENCH=…)
+	go test -run '^$$' -bench . -count 6 -benchtime 200ms $(HOT) >bench.txt
+	cd bench && go tool benchstat '$(abspath $(BASELINE))' ../bench.txt
+	cd bench && go run . $(BENCH)
+	cd bench && go run . -latency -only null-claims,worker-always,worker-msgid,watermill-64 $(BENCH)
+
+.PHONY: baseline
+baseline: ## the hot path's present figures as the new baseline
+	go test -run '^$$' -bench . -count 6 -benchtime 200ms $(HOT) >$(BASELINE)
+
+.PHONY: profile
+profile: ## CPU and allocations of the hot path's benchmarks: the top entries, and cpu.out, mem.out for go tool pprof
+	go test -run '^$$' -bench Handle -benchtime 3s -cpuprofile cpu.out -memprofile mem.out -o consumer.test ./internal/consumer
+	go tool pprof -top -cum -nodecount 30 consumer.test cpu.out
+	go tool pprof -top -sample_index alloc_space -nodecount 20 consumer.test mem.out
+
 .PHONY: docs
 docs: ## write the generated pages again (docs/configuration.md, docs/cli, deploy/monitoring)
 	go generate ./...
@@ -118,4 +139,4 @@ image: ## both container images, with docker or, where no daemon answers, builda
 
 .PHONY: clean
 clean: ## what make has made
-	rm -rf bin coverage.out coverage.txt
+	rm -rf bin coverage.out coverage.txt bench.txt cpu.out mem.out consumer.test

@@ -3,13 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -17,112 +13,46 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// binaries are what the runs start, built once.
-type binaries struct{ dir, worker, server, self string }
-
-func build(ctx context.Context) (*binaries, error) {
-	dir, err := os.MkdirTemp("", "voip-bench-")
-	if err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	b := &binaries{dir: dir, worker: filepath.Join(dir, "worker"), server: filepath.Join(dir, "nats-server"), self: self}
-	for _, c := range []struct{ in, out, pkg string }{
-		{"..", b.worker, "./cmd/worker"},
-		{".", b.server, "github.com/nats-io/nats-server/v2"},
-	} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", c.out, c.pkg)
-		cmd.Dir = c.in
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build %s (run it in bench/): %w\n%s", c.pkg, err, out)
-		}
-	}
-	return b, nil
-}
-
-func (b *binaries) remove() { _ = os.RemoveAll(b.dir) }
-
 // figure is what one drain came to.
 type figure struct {
-	rate float64 // pushes a second, from the worker's start of consuming
-	cpu  float64 // CPU seconds of the worker for 1,000 pushes
-	rss  float64 // peak, MiB
+	rate      float64 // pushes a second, from the first result to the last
+	cpu       float64 // CPU seconds of the worker for 1,000 pushes
+	serverCPU float64 // and of the server
+	rss       float64 // the worker's peak, MiB
+	whole     float64 // seconds from the worker's start to the last result
 }
+
+var errTimeout = errors.New("not drained in time")
+
+const drainLimit = 2 * time.Minute
 
 // drain preloads a fresh broker, lets one worker drain it, and checks that
 // every push has exactly one result.
 func drain(ctx context.Context, bin *binaries, c contender, o options) (figure, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, drainLimit, errTimeout)
 	defer cancel()
-	url, stop, err := startServer(ctx, bin)
+	s, err := startServer(ctx, bin, o.sync)
 	if err != nil {
 		return figure{}, err
 	}
-	defer stop()
-	env := append(os.Environ(), "NATS_URL="+url)
-	provision := exec.CommandContext(ctx, bin.worker, "provision")
-	provision.Env = env
-	if out, err := provision.CombinedOutput(); err != nil {
-		return figure{}, fmt.Errorf("provision: %w\n%s", err, out)
+	defer s.stop()
+	count := o.count / max(c.share, 1)
+	if err := preload(ctx, s.js, count, c.avatar, o.stale); err != nil {
+		return figure{}, err
 	}
-	nc, err := nats.Connect(url)
+	f, err := timed(ctx, s, c, count)
 	if err != nil {
 		return figure{}, err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4000))
-	if err != nil {
-		return figure{}, err
-	}
-	if err := preload(ctx, js, o); err != nil {
-		return figure{}, err
-	}
-	return watch(ctx, js, c, env, o)
+	return f, s.verify(ctx, count)
 }
 
-func startServer(ctx context.Context, bin *binaries) (url string, stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	store, err := os.MkdirTemp(bin.dir, "js-")
-	if err != nil {
-		return "", nil, err
-	}
-	cmd := exec.CommandContext(ctx, bin.server, "-a", "127.0.0.1", "-p", port, "-js", "-sd", store)
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = os.RemoveAll(store)
-	}
-	for range 200 {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			_ = conn.Close()
-			return "nats://" + addr, stop, nil
+func preload(ctx context.Context, js jetstream.JetStream, count int, avatar string, stale bool) error {
+	for i := range count {
+		msg := push(i, avatar)
+		if stale && i%10 != 9 { // nine of ten are over; the last of all is not
+			msg.Header.Set("Voip-Expires-At", time.Now().Add(-time.Minute).UTC().Format(time.RFC3339))
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	stop()
-	return "", nil, fmt.Errorf("nats-server does not listen on %s", addr)
-}
-
-func preload(ctx context.Context, js jetstream.JetStream, o options) error {
-	data := `{"userName":"Li Lei","scene":"voice","ttlSeconds":300`
-	if o.avatar != "" {
-		data += `,"avatar":"` + o.avatar + `"`
-	}
-	for i := range o.count {
-		id := "call-" + strconv.Itoa(i)
-		msg := &nats.Msg{Subject: "voip.push", Header: nats.Header{"Nats-Msg-Id": {id}}, Data: []byte(`{"callId":"` + id + `","data":` + data + `}}`)}
 		if _, err := js.PublishMsgAsync(msg, jetstream.WithStallWait(10*time.Second)); err != nil {
 			return fmt.Errorf("preload: %w", err)
 		}
@@ -135,68 +65,97 @@ func preload(ctx context.Context, js jetstream.JetStream, o options) error {
 	}
 }
 
-// watch times the drain from the first result to the last, so that a worker's
-// start counts for none.
-func watch(ctx context.Context, js jetstream.JetStream, c contender, env []string, o options) (figure, error) {
-	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
-	cmd.Env = append(env, c.env...)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		return figure{}, err
+func callID(i int) string { return "call-" + strconv.Itoa(i) }
+
+func push(i int, avatar string) *nats.Msg {
+	data := `{"userName":"Li Lei","scene":"voice","ttlSeconds":300`
+	if avatar != "" {
+		data += `,"avatar":"` + avatar + `"`
 	}
-	results, err := js.Stream(ctx, "VOIP_RESULT")
+	id := callID(i)
+	return &nats.Msg{Subject: "voip.push", Header: nats.Header{"Nats-Msg-Id": {id}}, Data: []byte(`{"callId":"` + id + `","data":` + data + `}}`)}
+}
+
+// timed times the drain from the first result to the last, so that a worker's
+// start counts for none.
+func timed(ctx context.Context, s *server, c contender, count int) (figure, error) {
+	var log bytes.Buffer
+	before, began := used(s.cmd.Process.Pid), time.Now()
+	cmd, err := s.start(ctx, c, &log)
 	if err != nil {
 		return figure{}, err
 	}
 	var first time.Time
 	var had, now uint64
-	for now < uint64(o.count) {
+	for now < uint64(count) {
 		select {
 		case <-ctx.Done():
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
-			return figure{}, fmt.Errorf("%w: %d of %d results\n%s", context.Cause(ctx), now, o.count, log.String())
+			return figure{}, fmt.Errorf("%w: %d of %d results\n%s", context.Cause(ctx), now, count, log.String())
 		case <-time.After(10 * time.Millisecond):
 		}
-		info, err := results.Info(ctx)
-		if err != nil {
+		if now, err = s.results(ctx); err != nil {
 			return figure{}, err
 		}
-		if now = info.State.Msgs; first.IsZero() && now > 0 {
+		if first.IsZero() && now > 0 {
 			first, had = time.Now(), now
 		}
 	}
 	took := time.Since(first)
-	rss := peak(cmd.Process.Pid)
+	thousands := float64(count) / 1000
+	f := figure{
+		rate: float64(uint64(count)-had) / took.Seconds(), rss: peak(cmd.Process.Pid), whole: time.Since(began).Seconds(),
+		serverCPU: (used(s.cmd.Process.Pid) - before) / thousands,
+	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if err := cmd.Wait(); err != nil {
+	if err := cmd.Wait(); err != nil && !c.peer {
 		return figure{}, fmt.Errorf("%w\n%s", err, log.String())
 	}
-	info, err := results.Info(ctx)
-	if err != nil {
-		return figure{}, err
-	}
-	if info.State.Msgs != uint64(o.count) {
-		return figure{}, fmt.Errorf("%d results for %d pushes", info.State.Msgs, o.count)
-	}
-	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return figure{
-		rate: float64(uint64(o.count)-had) / took.Seconds(), cpu: cpu.Seconds() / float64(o.count) * 1000, rss: rss,
-	}, nil
+	f.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds() / thousands
+	return f, nil
 }
 
-// peak is a process's peak resident size in MiB.
-func peak(pid int) float64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+// verify reads the results: none is missing, none is there twice.
+func (s *server) verify(ctx context.Context, count int) error {
+	seen := make(map[string]int, count)
+	err := s.each(ctx, func(callID string, _ time.Time) { seen[callID]++ })
 	if err != nil {
-		return 0
+		return err
 	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
-			return kib / 1024
+	for i := range count {
+		if n := seen[callID(i)]; n != 1 {
+			return fmt.Errorf("%s has %d results", callID(i), n)
 		}
 	}
-	return 0
+	return nil
+}
+
+// each calls f with every result that is stored and the server's time of it.
+func (s *server) each(ctx context.Context, f func(callID string, at time.Time)) error {
+	count, err := s.results(ctx)
+	if err != nil {
+		return err
+	}
+	consumer, err := s.js.OrderedConsumer(ctx, "VOIP_RESULT", jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for range count {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		f(parse(msg.Data()), meta.Timestamp)
+	}
+	return nil
 }

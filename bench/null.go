@@ -91,7 +91,7 @@ func (n *null) concurrent(msg jetstream.Msg) {
 	n.wg.Go(func() {
 		defer func() { <-n.slots }()
 		if n.claim {
-			id := parse(msg)
+			id := parse(msg.Data())
 			record, err := n.js.PublishMsgAsync(&nats.Msg{Subject: "$KV.VOIP_CALLS." + id, Data: []byte(`{"sequence":1}`)},
 				jetstream.WithExpectLastSequencePerSubject(0))
 			if err != nil {
@@ -115,12 +115,12 @@ func (n *null) publish(msg jetstream.Msg) jetstream.PubAckFuture {
 	if err != nil {
 		return nil
 	}
-	body, err := json.Marshal(map[string]any{"callId": parse(msg), "outcome": "reported", "reason": "ERROR_NONE"})
+	body, err := json.Marshal(map[string]any{"callId": parse(msg.Data()), "outcome": "reported", "reason": "ERROR_NONE"})
 	if err != nil {
 		return nil
 	}
 	future, err := n.js.PublishMsgAsync(&nats.Msg{Subject: "voip.report.result", Data: body, Header: nats.Header{
-		"Nats-Msg-Id": {"res:VOIP_PUSH:" + strconv.FormatUint(meta.Sequence.Stream, 10)},
+		"Nats-Msg-Id": {resultID(meta)},
 	}})
 	if err != nil {
 		return nil
@@ -128,13 +128,17 @@ func (n *null) publish(msg jetstream.Msg) jetstream.PubAckFuture {
 	return future
 }
 
-func parse(msg jetstream.Msg) string {
+func parse(body []byte) string {
 	var push struct {
 		CallID string          `json:"callId"`
 		Data   json.RawMessage `json:"data"`
 	}
-	if json.Unmarshal(msg.Data(), &push) != nil {
+	if json.Unmarshal(body, &push) != nil {
 		return ""
 	}
 	return push.CallID
+}
+
+func resultID(push *jetstream.MsgMetadata) string {
+	return "res:VOIP_PUSH:" + strconv.FormatUint(push.Sequence.Stream, 10)
 }
