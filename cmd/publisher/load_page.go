@@ -105,7 +105,7 @@ func (l *loadReport) chart(title, unit string, scaled scale, all ...series) char
 	c := chart{Title: title, Unit: unit}
 	for _, m := range marks {
 		y, _ := height(m)
-		c.Grid = append(c.Grid, gridLine{chartHeight * (1 - y), strconv.FormatFloat(m, 'g', 4, 64)})
+		c.Grid = append(c.Grid, gridLine{chartHeight * (1 - y), strconv.FormatFloat(m, 'f', -1, 64)})
 	}
 	if n := len(l.Course); n > 0 {
 		c.End = strconv.FormatFloat(l.Course[n-1].AtSeconds+l.stepSeconds(), 'f', 0, 64)

@@ -123,13 +123,13 @@ func serveCallKit(cmd *cobra.Command, f *callkitFlags) error {
 			return err
 		}
 	}
-	err = f.serve(cmd, m, s.Log.Logger(cmd.ErrOrStderr()))
-	lines.summary(cmd.ErrOrStderr(), m.Stats())
-	return err
+	return f.serve(cmd, m, s.Log.Logger(cmd.ErrOrStderr()), func() { lines.summary(cmd.ErrOrStderr(), m.Stats()) })
 }
 
-// serve serves until the command is told to stop, or a server fails.
-func (f *callkitFlags) serve(cmd *cobra.Command, m *callkit.Model, log *slog.Logger) error {
+// serve serves until the command is told to stop, a server fails, or the broker
+// refuses the subject; ended is called when it has served.
+func (f *callkitFlags) serve(cmd *cobra.Command, m *callkit.Model, log *slog.Logger, ended func()) error {
+	told := cmd.Context()
 	var session *cli.Session
 	var l net.Listener
 	var err error
@@ -140,13 +140,14 @@ func (f *callkitFlags) serve(cmd *cobra.Command, m *callkit.Model, log *slog.Log
 		defer l.Close() //nolint:errcheck // its server has closed it
 	}
 	if f.nats {
-		if session, err = cli.Connect(name, cmd.ErrOrStderr()); err != nil {
+		if told, session, err = cli.Open(cmd, name); err != nil {
 			return err
 		}
 		defer session.Close()
 	}
 	// Either server ends when the other fails; being told to stop is no failure.
-	group, ctx := errgroup.WithContext(cmd.Context())
+	defer ended()
+	group, ctx := errgroup.WithContext(told)
 	if l != nil {
 		group.Go(func() error { return callkit.ServeHTTP(ctx, l, m, log) })
 		fmt.Fprintf(cmd.ErrOrStderr(), "Call Kit is served over HTTP, POST http://%s%s\n", l.Addr(), callkit.ReportPath)
@@ -155,5 +156,5 @@ func (f *callkitFlags) serve(cmd *cobra.Command, m *callkit.Model, log *slog.Log
 		group.Go(func() error { return callkit.ServeNATS(ctx, session.Conn, f.subject, m) })
 		fmt.Fprintf(cmd.ErrOrStderr(), "Call Kit is served on NATS, subject %s\n", f.subject)
 	}
-	return group.Wait()
+	return errors.Join(group.Wait(), cli.Refused(told))
 }

@@ -97,6 +97,9 @@ func watch(cmd *cobra.Command, f *watchFilter) error {
 
 // listen follows the results: what arrives, or what is stored from a time on.
 func listen(ctx context.Context, s *cli.Session, from time.Time) (<-chan *nats.Msg, error) {
+	if _, err := s.JS.Stream(ctx, voip.StreamResult); err != nil {
+		return nil, err // without it nothing would ever come
+	}
 	if from.IsZero() {
 		return cli.Listen(ctx, s.Conn)
 	}

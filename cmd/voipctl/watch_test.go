@@ -89,7 +89,7 @@ func TestWatch(t *testing.T) {
 
 // TestWatchInterrupted: Ctrl-C is how a watch ends.
 func TestWatchInterrupted(t *testing.T) {
-	s := testkit.Broker(t)
+	s := testkit.Broker(t, testkit.Provisioned())
 	t.Setenv("NATS_URL", s.URL())
 	ctx, stop := context.WithCancel(t.Context())
 	r, w := io.Pipe()

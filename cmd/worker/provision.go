@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -96,7 +97,12 @@ func loadBroker() (cfg *broker.Config, warnings []string, err error) {
 func withBroker(ctx context.Context, b *broker.Config, do func(context.Context, jetstream.JetStream) error) error {
 	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
 	defer cancel()
-	opts := broker.Options{Name: "voip-worker verb", InboxPrefix: inboxPrefix, Log: slog.New(slog.DiscardHandler)}
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	opts := broker.Options{
+		Name: "voip-worker verb", InboxPrefix: inboxPrefix, Log: slog.New(slog.DiscardHandler),
+		Violation: refuse, // to whoever asked it would look like a timeout
+	}
 	nc, err := broker.Connect(b, opts) //nolint:contextcheck // a connection outlives the context that it was made in
 	if err != nil && b.IsEmbedded() {
 		server, startErr := broker.StartEmbedded(b, opts.Log)
@@ -114,5 +120,9 @@ func withBroker(ctx context.Context, b *broker.Config, do func(context.Context, 
 	if err != nil {
 		return err
 	}
-	return do(ctx, js)
+	err = do(ctx, js)
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		return fmt.Errorf("refused by the broker: %w", cause)
+	}
+	return err
 }

@@ -68,7 +68,7 @@ func Finish(ctx context.Context, timeout time.Duration) (step context.Context, d
 	step, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	step, end := context.WithTimeout(step, timeout)
 	forget := context.AfterFunc(ctx, func() {
-		if _, refused := errors.AsType[*refusedError](context.Cause(ctx)); refused {
+		if Refused(ctx) != nil {
 			cancel(context.Cause(ctx))
 		}
 	})
@@ -79,12 +79,21 @@ func Finish(ctx context.Context, timeout time.Duration) (step context.Context, d
 	}
 }
 
+// Refused is the refusal that has ended the context of a session; nil when it
+// was none.
+func Refused(ctx context.Context) error {
+	if refused, ok := errors.AsType[*refusedError](context.Cause(ctx)); ok {
+		return refused
+	}
+	return nil
+}
+
 // Fault says in one line what kept a command from its stream.
 func Fault(ctx context.Context, stream string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if refused, ok := errors.AsType[*refusedError](context.Cause(ctx)); ok {
+	if refused := Refused(ctx); refused != nil {
 		return refused
 	}
 	switch {
