@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/gif"
 	"image/jpeg"
 	"io"
 	"runtime/debug"
@@ -100,7 +99,7 @@ func decode(b []byte, h header, side int) (img image.Image, scale int, err error
 		r := middle(image.Rect(0, 0, h.width, h.height))
 		img, err = shrinkPNG(b, r, blockSize(r.Dx(), side))
 	case formatGIF:
-		img, err = gif.Decode(bytes.NewReader(b))
+		img, err = decodeGIF(b)
 	case formatWebP:
 		img, err = webp.Decode(bytes.NewReader(b))
 	case formatUnknown:
@@ -124,6 +123,9 @@ func decodeJPEG(b []byte, h header, side int) (image.Image, int, error) {
 		}
 		img, err := jpegn.Decode(bytes.NewReader(needed), &jpegn.Options{ScaleDenom: scale})
 		if err == nil {
+			if scale == 2 {
+				mendHalf(img)
+			}
 			return img, scale, nil
 		}
 		if h.strict > maxDecodedBytes {

@@ -145,12 +145,11 @@ func (h *header) readPNG(b []byte) error {
 // readGIF reads the screen's size; a frame that reaches beyond it is refused
 // by the decoder before it takes memory.
 func (h *header) readGIF(b []byte) error {
-	const screenEnd = 13
-	if len(b) < screenEnd {
+	if len(b) < gifScreenEnd {
 		return undecodable("the GIF's header cannot be read", nil)
 	}
-	h.width, h.height = int(binary.LittleEndian.Uint16(b[6:])), int(binary.LittleEndian.Uint16(b[8:]))
-	h.decoded = int64(h.width) * int64(h.height)
+	h.width, h.height = int(binary.LittleEndian.Uint16(b[gifScreen:])), int(binary.LittleEndian.Uint16(b[gifScreen+2:]))
+	h.decoded = 2*int64(h.width)*int64(h.height) + int64(len(b)) // twice when it is interlaced, and the codes
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package avatar
 
 import (
-	"encoding/binary"
 	"image"
 	"math"
 )
@@ -130,66 +129,52 @@ func (p *plane) filter(side int) filter {
 // resample scales the square, in fixed point: downwards, and two rows of what
 // comes of that across. Values come with middleBits below the point.
 func (p *plane) resample(f filter) []int32 {
+	const extra = weightBits - middleBits
 	side, c := len(f.rows), p.channels
 	width := c * (f.end - f.first)
-	upper, lower, both := make([]int32, width), make([]int32, width), make([]int64, width)
+	sums, both := make([]int32, 2*width), make([]int64, width)
+	upper, lower := sums[:width], sums[width:]
 	out := make([]int32, side*side*c)
 	for y := 0; y < side; y += 2 {
 		next := min(y+1, side-1) // the same row twice at an odd end
-		p.down(upper, f.rows[y], c*f.first)
-		p.down(lower, f.rows[next], c*f.first)
+		clear(sums)
+		p.addRows(upper, f.rows[y], c*f.first)
+		p.addRows(lower, f.rows[next], c*f.first)
 		for i := range both {
-			both[i] = int64(upper[i]) + int64(lower[i])<<32
+			both[i] = int64(upper[i]>>extra) + int64(lower[i]>>extra)<<32
 		}
 		f.across(out[y*side*c:][:side*c], out[next*side*c:][:side*c], both, c)
 	}
 	return out
 }
 
-// pairs has the lower byte of each half of a word. What is multiplied by a
-// weight there and added up is two signed sums of 32 bits, of which the lower
-// one borrows from the upper.
-const pairs = 0x000000ff000000ff
+// addRows adds the weighted rows, four at a time.
+func (p *plane) addRows(sums []int32, t taps, from int) {
+	row := func(j int) []byte { return p.pix[(t.first+j)*p.stride+from:][:len(sums)] }
+	j, w := 0, t.weights
+	for ; j+4 <= len(w); j += 4 {
+		a, b, c, d := row(j), row(j+1), row(j+2), row(j+3)
+		wa, wb, wc, wd := w[j], w[j+1], w[j+2], w[j+3]
+		for x := range sums {
+			sums[x] += wa*int32(a[x]) + wb*int32(b[x]) + wc*int32(c[x]) + wd*int32(d[x])
+		}
+	}
+	for ; j < len(w); j++ {
+		a, wa := row(j), w[j]
+		for x := range sums {
+			sums[x] += wa * int32(a[x])
+		}
+	}
+}
 
+// unpair takes apart the sum of what was added up in pairs: two signed sums, of
+// which the lower one borrowed from the upper.
 func unpair(sum int64) (lower, upper int32) {
 	lower = int32(sum)
 	return lower, int32((sum - int64(lower)) >> 32)
 }
 
-// down makes one row of the weighted rows, eight samples at a time.
-func (p *plane) down(to []int32, t taps, from int) {
-	pix := p.pix[t.first*p.stride+from:]
-	x := 0
-	for ; x+8 <= len(to); x += 8 {
-		var a, b, c, d int64
-		at := x
-		for _, w := range t.weights {
-			v, w := binary.LittleEndian.Uint64(pix[at:]), int64(w)
-			a += int64(v&pairs) * w
-			b += int64(v>>8&pairs) * w
-			c += int64(v>>16&pairs) * w
-			d += int64(v>>24&pairs) * w
-			at += p.stride
-		}
-		s := to[x:][:8:8]
-		s[0], s[4] = unpair(a)
-		s[1], s[5] = unpair(b)
-		s[2], s[6] = unpair(c)
-		s[3], s[7] = unpair(d)
-		for i := range s {
-			s[i] >>= weightBits - middleBits
-		}
-	}
-	for ; x < len(to); x++ {
-		var sum int32
-		for j, w := range t.weights {
-			sum += w * int32(pix[j*p.stride+x])
-		}
-		to[x] = sum >> (weightBits - middleBits)
-	}
-}
-
-// across scales two rows at once.
+// across scales two rows at once: one multiplication weighs a sample of each.
 func (f *filter) across(upper, lower []int32, both []int64, channels int) {
 	for x, t := range f.columns {
 		from := both[channels*(t.first-f.first):]

@@ -1,6 +1,7 @@
 package avatar
 
 import (
+	"encoding/binary"
 	"image"
 	"image/color"
 	"image/draw"
@@ -69,17 +70,18 @@ func reader(img image.Image) func(strip *image.RGBA, part image.Rectangle) {
 // palettedReader looks colours up in a table of its own: the palette is one of
 // interfaces, and costs ten times as much.
 func palettedReader(p *image.Paletted) func(*image.RGBA, image.Rectangle) {
-	var table [256][4]byte
+	var table [256]uint32
 	for i, c := range p.Palette {
 		c, _ := color.RGBAModel.Convert(c).(color.RGBA)
-		table[i] = [4]byte{c.R, c.G, c.B, c.A}
+		table[i] = uint32(c.R) | uint32(c.G)<<8 | uint32(c.B)<<16 | uint32(c.A)<<24
 	}
 	return func(strip *image.RGBA, part image.Rectangle) {
 		inside := part.Intersect(p.Rect)
 		for y := inside.Min.Y; y < inside.Max.Y; y++ {
 			to := strip.Pix[(y-part.Min.Y)*strip.Stride+4*(inside.Min.X-part.Min.X):]
-			for i, index := range p.Pix[p.PixOffset(inside.Min.X, y):][:inside.Dx()] {
-				copy(to[4*i:], table[index][:])
+			for _, index := range p.Pix[p.PixOffset(inside.Min.X, y):][:inside.Dx()] {
+				binary.LittleEndian.PutUint32(to, table[index])
+				to = to[4:]
 			}
 		}
 	}
