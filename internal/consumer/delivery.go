@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,7 +37,6 @@ type delivery struct {
 	call   context.Context //nolint:containedctx // it lives exactly as long as the delivery
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when this worker has let go of the push
-	gone   atomic.Bool   // it has
 
 	mu         sync.Mutex
 	reply      string // where acks go; replaced when the push is delivered here again

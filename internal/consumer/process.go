@@ -3,33 +3,16 @@ package consumer
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/voip-push/worker/internal/voip"
-)
-
-// fate is what the claim says of a delivery.
-type fate int
-
-const (
-	// fresh: the call is ours, and nothing of it was done before.
-	fresh fate = iota
-	// again: the call is ours, and an earlier delivery of this push had it.
-	again
-	// finish: it is dead and decided; only the publishing may be left.
-	finish
-	// settled: another push has the call, or the result is stored. Ack it.
-	settled
-	// silent: another worker has this push.
-	silent
 )
 
 // process takes a push through its life, from the claim on. held says that the
 // push is let go of later, when the broker has its result.
 func (c *Consumer) process(d *delivery, mine *claim) (held bool) {
 	if c.isStopping() {
-		c.giveBackUnstarted(d)
+		c.giveBackUnbegun(d, mine)
 		return false
 	}
 	cl, what, err := c.claim(d, mine)
@@ -53,6 +36,16 @@ func (c *Consumer) process(d *delivery, mine *claim) (held bool) {
 	return false
 }
 
+// giveBackUnbegun hands back a push of which nothing was done but, perhaps, to
+// claim its call: the record must not look like that of a worker that died.
+func (c *Consumer) giveBackUnbegun(d *delivery, mine *claim) {
+	if mine != nil && mine.revision > 0 {
+		c.giveBack(d, mine, voip.Progress{}, voip.ErrStopping)
+		return
+	}
+	c.giveBackUnstarted(d)
+}
+
 // unclaimed lets go of a push that could not be claimed: the worker stops, the
 // lease is lost, or a defect.
 func (c *Consumer) unclaimed(d *delivery, err error) {
@@ -64,126 +57,6 @@ func (c *Consumer) unclaimed(d *delivery, err error) {
 		c.log.WarnContext(d.hard, "a call could not be claimed", "sequence", d.sequence, "error", err)
 	}
 	c.giveBackUnstarted(d)
-}
-
-// own is the record that a push has claimed its call with when there is none
-// yet. A push without a callId has nothing to claim: nil.
-func (c *Consumer) own(d *delivery) *claim {
-	redrive, err := voip.RedriveOf(d.header, d.sequence)
-	if err != nil {
-		c.log.WarnContext(d.hard, "a header of the push is ignored", "error", err)
-	}
-	d.redrive = redrive
-	if d.envelope.CallID == "" {
-		return nil
-	}
-	_, deliveries := d.current()
-	return &claim{
-		key:    voip.RecordKey(d.envelope.CallID, redrive),
-		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker, Trace: c.spanOf(d)},
-	}
-}
-
-// trusted says that the stream's duplicate window has claimed the call.
-func (c *Consumer) trusted(d *delivery) bool {
-	return c.cfg.Claim == ClaimMsgID && d.redrive.Count == 0 && d.header.Get(voip.HeaderMsgID) == d.envelope.CallID
-}
-
-// claimsFirst says that the claim of a push begins with a new record.
-func (c *Consumer) claimsFirst(d *delivery, mine *claim) bool { return mine != nil && !c.trusted(d) }
-
-// claim makes the call this push's own, before anything else about it is
-// judged.
-func (c *Consumer) claim(d *delivery, mine *claim) (cl *claim, what fate, err error) {
-	if mine == nil {
-		return nil, fresh, nil
-	}
-	trusted := c.trusted(d)
-	if _, deliveries := d.current(); trusted && deliveries == 1 {
-		return mine, fresh, nil
-	}
-	cl = mine
-	said := false
-	err = insist(d.hard, func() error {
-		if err := d.over(); err != nil {
-			return final{err}
-		}
-		var err error
-		cl, what, err = c.lookUp(d, cl, trusted)
-		return err
-	}, func(err error) {
-		level := slog.LevelDebug
-		if !said { // once for each push: the bucket or the results' stream may be gone
-			level, said = slog.LevelWarn, true
-		}
-		c.log.Log(d.hard, level, "a call cannot be claimed, trying again", "error", err)
-	})
-	return cl, what, err
-}
-
-// lookUp creates the call's record, or reads what the one that is there says
-// of this push.
-func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate, error) {
-	ctx := d.hard
-	if trusted {
-		have, found, err := c.calls.read(ctx, mine.key)
-		if err != nil {
-			return mine, 0, err
-		}
-		if !found {
-			return c.takeOver(ctx, d, mine)
-		}
-		return c.judge(ctx, d, &have)
-	}
-	have, err := c.calls.create(ctx, mine)
-	if err != nil || have == nil {
-		return mine, fresh, err
-	}
-	return c.judge(ctx, d, have)
-}
-
-// judge reads an existing record.
-func (c *Consumer) judge(ctx context.Context, d *delivery, have *claim) (*claim, fate, error) {
-	r := &have.record
-	c.follows(ctx, r.Trace)
-	switch {
-	case r.Sequence != d.sequence:
-		c.recorder.Duplicate()
-		c.log.InfoContext(ctx, "a duplicate push of a call", "sequence", d.sequence, "claimed_by", r.Sequence)
-		return have, settled, nil
-	case r.Decided != nil:
-		return have, finish, nil
-	default:
-		return c.takeOver(ctx, d, have)
-	}
-}
-
-// takeOver goes on with a push that was delivered before, unless its result is
-// stored, or a later delivery of it is another worker's.
-func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim, fate, error) {
-	stored, err := c.notifier.Stored(ctx, d.sequence)
-	switch {
-	case err != nil:
-		return cl, 0, err
-	case stored:
-		return cl, settled, nil
-	}
-	_, deliveries := d.current()
-	if cl.record.Deliveries > deliveries || cl.heldElsewhere(deliveries, c.cfg.Worker) {
-		return cl, silent, nil
-	}
-	if !cl.record.Clean {
-		cl.record.Progress = cl.record.Progress.Interrupted()
-	}
-	cl.record.Deliveries, cl.record.Worker, cl.record.Clean = deliveries, c.cfg.Worker, false
-	cl.record.Trace = c.spanOf(d)
-	return cl, again, c.calls.write(ctx, cl)
-}
-
-// heldElsewhere: the same delivery is another worker's, for the server forgot
-// that it was made. That worker still has it, or its death is told by the next.
-func (c *claim) heldElsewhere(deliveries uint64, worker string) bool {
-	return !c.record.Clean && c.record.Deliveries == deliveries && c.record.Worker != worker
 }
 
 // run takes a claimed push through the pipeline and settles it.

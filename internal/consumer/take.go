@@ -56,11 +56,8 @@ func (c *Consumer) live(h handover) {
 	}
 }
 
-// letGo ends a delivery's life in this worker, once.
+// letGo ends a delivery's life in this worker.
 func (c *Consumer) letGo(d *delivery) {
-	if !d.gone.CompareAndSwap(false, true) {
-		return
-	}
 	defer c.running.Done()
 	if !d.settling.IsZero() {
 		c.recorder.Stage(stageSettle, time.Since(d.settling))

@@ -10,8 +10,8 @@ import (
 // waits on: its timer is set, and its parent told of it, once somebody asks for
 // Done. Whoever looks at Err, Value or context.Cause sees the end all the same.
 func WithDeadline(parent context.Context, at time.Time, cause error) (context.Context, context.CancelFunc) {
-	if earlier, ok := parent.Deadline(); ok && earlier.Before(at) {
-		at = earlier // its cause is the parent's
+	if earlier, ok := parent.Deadline(); ok && !at.Before(earlier) {
+		return context.WithCancel(parent) // the parent ends first, with a cause of its own
 	}
 	d := &deadline{parent: parent, at: at, cause: cause}
 	return d, d.end

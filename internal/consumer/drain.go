@@ -1,0 +1,75 @@
+package consumer
+
+import (
+	"context"
+	"time"
+
+	"github.com/voip-push/worker/internal/voip"
+)
+
+// Parts of the drain timeout: what was begun is cut off a little before its
+// end, given a moment to say how far it came, and the last acks are given
+// another to leave.
+const (
+	killMargin   = 2 * time.Second
+	killGrace    = giveBackTimeout + 200*time.Millisecond
+	flushTimeout = 500 * time.Millisecond
+)
+
+// drain lets go of all that is held.
+func (c *Consumer) drain(ctx context.Context) {
+	close(c.stopping)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout-min(killMargin, c.cfg.DrainTimeout/5))
+	defer cancel()
+	c.log.InfoContext(ctx, "draining", "held", c.leases.count())
+	c.puller.stop(ctx) // first, or what is given back would come straight back
+	for _, d := range c.leases.all() {
+		d.end(voip.ErrStopping)
+	}
+	finished := make(chan struct{})
+	go func() {
+		c.running.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		c.log.WarnContext(ctx, "CONSUMER_DRAIN_TIMEOUT is over, what is left is cut off and given back", "held", c.leases.count())
+		c.kill(voip.ErrStopping)
+		c.giveBackTheRest(finished)
+	}
+	c.runners.close()
+	// Acks and give-backs are fire and forget: they must have left before the
+	// connection closes.
+	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancelFlush()
+	if err := c.nc.FlushWithContext(flush); err != nil {
+		c.log.WarnContext(ctx, "the last acks may not have left", "error", err)
+	}
+}
+
+// giveBackTheRest gives back what the kill does not end: the pushes whose claim
+// or result the broker has not answered. Whatever it answers from now on, this
+// worker stays silent about them.
+func (c *Consumer) giveBackTheRest(finished <-chan struct{}) {
+	grace := time.NewTimer(min(killGrace, c.cfg.DrainTimeout/10))
+	defer grace.Stop()
+	select {
+	case <-finished:
+		return
+	case <-grace.C:
+	}
+	for _, d := range c.leases.all() {
+		c.giveBackUnstarted(d)
+		d.forsake()
+	}
+}
+
+func (c *Consumer) isStopping() bool {
+	select {
+	case <-c.stopping:
+		return true
+	default:
+		return false
+	}
+}
