@@ -132,22 +132,29 @@ func TestGone(t *testing.T) {
 			return js.DeleteConsumer(ctx, voip.StreamPush, voip.ConsumerWorkers)
 		},
 		voip.StreamPush:    deleting(voip.StreamPush),
+		voip.StreamResult:  deleting(voip.StreamResult),
 		voip.StreamDLQ:     deleting(voip.StreamDLQ),
 		voip.StreamCancel:  deleting(voip.StreamCancel),
 		broker.CallsStream: deleting(broker.CallsStream),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := alone(t, 2)
-			r.gateway.load("before", 200, 400)()
-			r.settled(patience)
-			stored := r.gateway.load("c", form(400, 4000), 100)
-			if name == voip.StreamPush { // what it holds goes with it
-				stored()
+			stored := func() {}
+			switch name { // what these two hold goes with them
+			case voip.StreamPush:
+				r.gateway.load("before", 600, 400)()
 				r.settled(patience)
-				stored = func() {}
+			case voip.StreamResult:
+			default:
+				r.gateway.load("before", 200, 400)()
+				r.settled(patience)
+				stored = r.gateway.load("c", form(400, 4000), 100)
 			}
 			if err := remove(r.ctx, r.js); err != nil {
 				t.Fatal(err)
+			}
+			if name == voip.StreamResult {
+				stored = r.gateway.load("c", form(400, 4000), 100)
 			}
 			for _, w := range r.workers {
 				t.Logf("%s is unready after %v", w.life, w.unready(truth, name))

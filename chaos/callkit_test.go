@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,14 +36,22 @@ func TestBridge(t *testing.T) {
 	r.verdict()
 }
 
-// TestCancels: calls are cancelled before their push, while they wait for
-// their turn at a bridge that is slow, and while it is away. Whichever worker
-// has them knows in time.
+// TestCancels: calls are cancelled before their push, in the connection step,
+// while they wait for their turn at a bridge that is slow, and while it is away.
+// Whichever worker has them knows in time.
 func TestCancels(t *testing.T) {
-	r := alone(t, 2, "REPORT_CONCURRENCY=1")
+	r := alone(t, 2, "REPORT_CONCURRENCY=1", "CONNECT_SUBJECT=connect")
 	calls := form(50, 200)
+	silent := r.connects("connect")
 	r.cancel("early", calls)
 	r.gateway.load("early", calls, 400)()
+
+	silent.Store(true)
+	r.gateway.load("asking", calls, 400)()
+	r.taken()
+	r.cancel("asking", calls)
+	r.settled(patience)
+	silent.Store(false)
 
 	r.bridge.least = time.Second
 	r.gateway.load("queued", calls, 400)()
@@ -57,12 +66,32 @@ func TestCancels(t *testing.T) {
 	r.settled(patience)
 	r.bridge.up()
 
-	late := r.lateness("queued", "held")
+	late := r.lateness("asking", "queued", "held")
 	t.Logf("from cancel to result: p50 %.1f ms, p99 %.1f ms, max %.1f ms", at(late, 0.5), at(late, 0.99), at(late, 1))
-	if limit := form(2000.0, 100); at(late, 1) > limit {
+	if limit := form(10_000.0, 100); at(late, 1) > limit { // in the short form: far from what would end them else
 		t.Errorf("a cancel took more than %.0f ms", limit)
 	}
 	r.verdict()
+}
+
+// connects answers the connection step's questions, with a yes or, while silent
+// is set, not at all.
+func (r *rig) connects(subject string) (silent *atomic.Bool) {
+	r.t.Helper()
+	silent = new(atomic.Bool)
+	nc := r.connect()
+	_, err := nc.Subscribe(subject, func(m *nats.Msg) {
+		if !silent.Load() {
+			_ = m.Respond([]byte(`{"code":0}`)) // the connection may be gone
+		}
+	})
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return silent
 }
 
 // cancel cancels the calls of a load.

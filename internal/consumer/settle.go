@@ -144,7 +144,7 @@ func (c *Consumer) giveBackUnstarted(d *delivery) {
 // next worker goes on where this one stopped. Being interrupted is no failure.
 func (c *Consumer) giveBack(d *delivery, cl *claim, p voip.Progress, why error) {
 	if errors.Is(why, voip.ErrLeaseLost) || errors.Is(why, errTaken) {
-		c.log.WarnContext(d.hard, "the push is another worker's now", "sequence", d.sequence)
+		c.log.WarnContext(d.hard, takenOver, "sequence", d.sequence)
 		d.forsake()
 		return
 	}
@@ -154,6 +154,7 @@ func (c *Consumer) giveBack(d *delivery, cl *claim, p voip.Progress, why error) 
 		cl.record.Progress, cl.record.Starts, cl.record.Clean = p, 0, true
 		switch err := c.calls.write(ctx, cl); {
 		case errors.Is(err, errTaken):
+			c.log.WarnContext(ctx, takenOver, "sequence", d.sequence)
 			d.forsake()
 			return
 		case err != nil:
@@ -163,7 +164,10 @@ func (c *Consumer) giveBack(d *delivery, cl *claim, p voip.Progress, why error) 
 	c.giveBackUnstarted(d)
 }
 
-const giveBackTimeout = time.Second
+const (
+	giveBackTimeout = time.Second
+	takenOver       = "the push is another worker's now"
+)
 
 // summary is the one line that a push leaves in the log.
 func (c *Consumer) summary(ctx context.Context, r *voip.Result) {
