@@ -45,7 +45,7 @@ func TestSlowHostLeavesRoom(t *testing.T) {
 
 func TestWaitingForRoomIsNotRemembered(t *testing.T) {
 	h := newHost(t, servePicture(readFile(t, "normal/png_rgb_160.png")))
-	s, _ := cachingStage(t, func(c *Config) { c.Timeout = 5 * brief })
+	s, _ := cachingStage(t, func(c *Config) { c.Timeout = 15 * brief })
 	if err := s.room.fetches.Acquire(t.Context(), maxFetches); err != nil {
 		t.Fatal(err)
 	}
