@@ -87,6 +87,17 @@ func (r *rig) outcome() *outcome {
 	return o
 }
 
+// pushOf is the first push of a call.
+func (o *outcome) pushOf(id string) *jetstream.RawStreamMsg {
+	var first *jetstream.RawStreamMsg
+	for _, m := range o.pushes {
+		if voip.OpenPush(m.Data).CallID == id && (first == nil || m.Sequence < first.Sequence) {
+			first = m
+		}
+	}
+	return first
+}
+
 // tree reads JSON into both a value and a tree.
 func tree(t *testing.T, b []byte, into any) (m map[string]any) {
 	t.Helper()

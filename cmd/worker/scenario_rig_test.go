@@ -36,6 +36,7 @@ type rig struct {
 	model     *callkit.Model
 	requests  inbox
 	transport report.Transport
+	connects  connections
 	log       testkit.Log
 	running   *running
 	ends      map[string]string // a deadline in a header → how the script writes it
@@ -65,6 +66,7 @@ func newRig(t *testing.T, s *scenario, w *world, side side, cfg *config) *rig {
 	r.cfg.NATS.URL = r.broker.URL()
 	r.model = s.model(t)
 	r.transport = side.open(t, r.broker, r.model, cfg, &r.requests)
+	r.serveConnections()
 	return r
 }
 
@@ -162,6 +164,7 @@ func ask(ctx context.Context, addr, path string) (status int, body string, err e
 //	cancel CALLID                   somebody cancels a call
 //	start, stop                     a worker starts (whatever waits, and the script's end, start one, too), or is told to stop
 //	attempted CALLID N              waits until Call Kit's side was asked N times
+//	asked CALLID N                  waits until the connection step has asked N times
 //	result CALLID                   waits until the call has a result
 //	up, free DEVICE                 the system's service is back, the carrier call has ended
 //	record KEY                      waits until the bucket of the calls has it
@@ -169,7 +172,7 @@ func ask(ctx context.Context, addr, path string) (status int, body string, err e
 func (r *rig) step(line string) {
 	r.t.Helper()
 	verb, rest, _ := strings.Cut(line, " ")
-	if r.running == nil && slices.Contains([]string{"attempted", "result", "record", "metric"}, verb) {
+	if r.running == nil && slices.Contains([]string{"attempted", "asked", "result", "record", "metric"}, verb) {
 		r.start() // or there would be nothing to wait for
 	}
 	switch verb {
@@ -182,12 +185,9 @@ func (r *rig) step(line string) {
 	case "stop":
 		r.stop()
 	case "attempted":
-		id, text, _ := strings.Cut(rest, " ")
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			r.t.Fatalf("%s: %v", line, err)
-		}
-		testkit.Eventually(r.t, line, func() bool { return r.requests.count(id) >= n })
+		r.until(line, rest, r.requests.count)
+	case "asked":
+		r.until(line, rest, r.connects.count)
 	case "result":
 		testkit.Eventually(r.t, line, func() bool {
 			for _, m := range testkit.Messages(r.t, r.js, voip.StreamResult) {
@@ -215,6 +215,17 @@ func (r *rig) step(line string) {
 	default:
 		r.t.Fatalf("there is no step %q", line)
 	}
+}
+
+// until waits until the count of a call is the one behind it.
+func (r *rig) until(line, idAndCount string, count func(callID string) int) {
+	r.t.Helper()
+	id, text, _ := strings.Cut(idAndCount, " ")
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		r.t.Fatalf("%s: %v", line, err)
+	}
+	testkit.Eventually(r.t, line, func() bool { return count(id) >= n })
 }
 
 var placeholder = regexp.MustCompile(`\$\{(NOW|PAD):?([^}]*)\}`)

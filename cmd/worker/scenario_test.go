@@ -49,6 +49,7 @@ func TestScenarios(t *testing.T) {
 //
 //	settings      NAME=value lines, over those that every scenario has
 //	callkit.json  what is special about Call Kit's side (sideSpec)
+//	connect       the answers of the connection step (connections)
 //	script        what happens, a step a line (steps); beside it, the bodies of the pushes
 //	want/…        what came out
 type scenario struct {
@@ -210,6 +211,7 @@ func play(t *testing.T, s *scenario, w *world, side side, cfg *config) {
 	out.check(t)
 	out.checkSchemas(t)
 	update := testkit.Updating() && side.name == sides()[0].name
+	s.want(t, "want/questions.jsonl", out.questionLines(t), update)
 	s.want(t, "want/requests.jsonl", out.requestLines(t), update)
 	s.want(t, "want/results.jsonl", out.resultLines(t), update)
 	s.want(t, "want/dlq.jsonl", out.deadLetterLines(t), update)

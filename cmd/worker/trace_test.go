@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -63,12 +64,19 @@ func (c *collector) keep(body []byte, batch *tracepb.TracesData) {
 	}
 }
 
-// tree shows the spans below one, a line each, in the order of their start.
+// tree shows the spans below one, a line each, in the order of their start. (The
+// avatar and the connection step start together: the avatar comes first.)
 func (c *collector) tree(parent []byte, indent string) string {
 	c.mu.Lock()
 	below := slices.DeleteFunc(slices.Clone(c.spans), func(s *tracepb.Span) bool { return !bytes.Equal(s.GetParentSpanId(), parent) })
 	c.mu.Unlock()
-	slices.SortStableFunc(below, func(a, b *tracepb.Span) int { return int(a.GetStartTimeUnixNano()) - int(b.GetStartTimeUnixNano()) })
+	begin := func(s *tracepb.Span) uint64 {
+		if s.GetName() == "avatar" {
+			return 0
+		}
+		return s.GetStartTimeUnixNano()
+	}
+	slices.SortStableFunc(below, func(a, b *tracepb.Span) int { return cmp.Compare(begin(a), begin(b)) })
 	var b strings.Builder
 	for _, s := range below {
 		kind := strings.ToLower(strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_"))
@@ -102,6 +110,10 @@ const tracedPushes = `
 {"callId":"c-1","data":{"userName":"Li Lei","avatar":"https://127.0.0.1/private.png"}}
 -- invalid.json --
 {"callId":"c-2","data":{"userName":"Li Lei"}}
+-- connect --
+c-1 {"code":7}
+c-1 {"code":0}
+c-2 {"code":0}
 `
 
 const gateway = "00f067aa0ba902b7"
@@ -112,7 +124,7 @@ func TestTraces(t *testing.T) {
 	for _, side := range sides() {
 		t.Run(side.name, func(t *testing.T) {
 			c, server := newCollector(t)
-			s := &scenario{path: "tracedPushes", archive: txtar.Parse([]byte("-- settings --\nOTEL_SERVICE_NAME=ours\n" +
+			s := &scenario{path: "tracedPushes", archive: txtar.Parse([]byte("-- settings --\nOTEL_SERVICE_NAME=ours\nCONNECT_SUBJECT=calls.connect\n" +
 				"OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20t\nOTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL + tracedPushes))}
 			w := newWorld(t)
 			r := newRig(t, s, w, side, s.config(t, w, side))
@@ -130,11 +142,13 @@ func TestTraces(t *testing.T) {
 			to := map[string]string{transportNATS: " messaging.destination.name=voip.callkit.report"}[side.transport]
 			want := strings.NewReplacer("TRANSPORT", side.transport, "TO", to).Replace(`process voip.push (consumer) messaging.destination.name=voip.push voip.outcome=reported voip.reason=ERROR_NONE voip.call_id=c-1 voip.push.settlement=+ACK
   avatar (internal) voip.avatar.status=fallback
+  connect (client) messaging.destination.name=calls.connect
   reportOutgoingCall (client) voip.report.transport=TRANSPORTTO voip.attempt=1 voip.reason=VOIP_CALL_EXISTS voip.callkit.error_reason=2
   reportOutgoingCall (client) voip.report.transport=TRANSPORTTO voip.attempt=2 voip.reason=ERROR_NONE voip.callkit.error_reason=0
   send voip.report.result (producer) messaging.destination.name=voip.report.result voip.outcome=reported voip.reason=ERROR_NONE
 process voip.push (consumer) messaging.destination.name=voip.push voip.outcome=failed voip.reason=INVALID_CALL voip.call_id=c-2 voip.push.settlement=+ACK
   avatar (internal) voip.avatar.status=none
+  connect (client) messaging.destination.name=calls.connect
   reportOutgoingCall (client) voip.report.transport=TRANSPORTTO voip.attempt=1 voip.reason=INVALID_CALL voip.callkit.error_reason=3
   send voip.dlq.{reason}.{token} (producer) messaging.destination.name=voip.dlq.INVALID_CALL.c-2 voip.reason=INVALID_CALL
   send voip.report.result (producer) messaging.destination.name=voip.report.result voip.outcome=failed voip.reason=INVALID_CALL
@@ -154,12 +168,14 @@ process voip.push (consumer) messaging.destination.name=voip.push voip.outcome=f
 // letters what the push had, log lines the ids; none a private value.
 func checkContexts(t *testing.T, r *rig, c *collector) {
 	t.Helper()
-	var attempts, results []string
+	var attempts, results, connects []string
 	for _, s := range c.spans {
 		header := fmt.Sprintf("00-%x-%x-01", s.GetTraceId(), s.GetSpanId())
 		switch s.GetName() {
 		case "reportOutgoingCall":
 			attempts = append(attempts, header)
+		case "connect":
+			connects = append(connects, header)
 		case "send " + voip.SubjectResult:
 			results = append(results, header)
 		case "process " + voip.SubjectPush:
@@ -174,6 +190,11 @@ func checkContexts(t *testing.T, r *rig, c *collector) {
 	for i, a := range r.requests.all() {
 		if a.trace != "" && !slices.Contains(attempts, a.trace) || a.trace == "" && r.side.transport != transportCallKit {
 			t.Errorf("request %d carries %q, want one of %q", i, a.trace, attempts)
+		}
+	}
+	for i, q := range r.connects.asked {
+		if !slices.Contains(connects, q.trace) {
+			t.Errorf("question %d carries %q, want one of %q", i, q.trace, connects)
 		}
 	}
 	for _, m := range testkit.Messages(t, r.js, voip.StreamResult) {
