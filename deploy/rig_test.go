@@ -2,10 +2,12 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,27 +34,43 @@ type user struct{ publish, subscribe []string }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, users: map[string]user{}, dir: t.TempDir()}
-	r.write("accounts.conf", read(t, "k8s/components/nats/accounts.conf"))
-	var passwords strings.Builder
-	for _, name := range []string{"worker", "gateway", "bridge", "operator"} {
-		passwords.WriteString(name + "_password: \"secret of the " + name + "\"\n")
-		r.write(name, "secret of the "+name)
+	r := newRigOf(t, "k8s/components/nats/accounts.conf")
+	if len(r.users) != 4 {
+		t.Fatalf("%d users in accounts.conf, want 4", len(r.users))
 	}
-	r.write("passwords.conf", passwords.String())
+	return r
+}
+
+// newRigOf has the users of another file. Whoever has a name with a number in it
+// shares the password of those without.
+func newRigOf(t *testing.T, accounts string) *rig {
+	t.Helper()
+	r := &rig{t: t, users: map[string]user{}, dir: t.TempDir()}
+	conf := read(t, accounts)
+	r.write("accounts.conf", conf)
+	passwords := map[string]string{} // what is not asked for would be a fault of the configuration
+	for _, m := range regexp.MustCompile(`\$(\w+)_password`).FindAllStringSubmatch(conf, -1) {
+		passwords[m[1]+"_password"] = secretOf(m[1])
+	}
+	text, err := json.Marshal(passwords)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write("passwords.conf", string(text))
 	opts, err := server.ProcessConfigFile(filepath.Join(r.dir, "accounts.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, u := range opts.Users {
-		p := user{subscribe: u.Permissions.Subscribe.Allow}
-		if u.Permissions.Publish != nil {
-			p.publish = u.Permissions.Publish.Allow
+		r.write(u.Username, secretOf(u.Username))
+		var p user
+		if u.Permissions != nil {
+			p.subscribe = u.Permissions.Subscribe.Allow
+			if u.Permissions.Publish != nil {
+				p.publish = u.Permissions.Publish.Allow
+			}
 		}
 		r.users[u.Username] = p
-	}
-	if len(r.users) != 4 {
-		t.Fatalf("%d users in accounts.conf, want 4", len(r.users))
 	}
 	opts.Host, opts.Port, opts.JetStream, opts.StoreDir, opts.NoSigs = "127.0.0.1", server.RANDOM_PORT, true, t.TempDir(), true
 	if r.server, err = server.NewServer(opts); err != nil {
@@ -65,6 +83,12 @@ func newRig(t *testing.T) *rig {
 		t.Fatal("the NATS server is not ready")
 	}
 	return r
+}
+
+// secretOf is a user's password.
+func secretOf(user string) string {
+	kind, _, _ := strings.Cut(user, "-")
+	return "secret of the " + kind
 }
 
 func (r *rig) write(name, text string) {
@@ -86,7 +110,7 @@ func read(t *testing.T, path string) string {
 // connect is a client that is none of the commands, with an inbox of that name.
 func (r *rig) connect(name, inbox string) *nats.Conn {
 	r.t.Helper()
-	nc, err := nats.Connect(r.server.ClientURL(), nats.UserInfo(name, "secret of the "+name), nats.CustomInboxPrefix("_INBOX."+inbox))
+	nc, err := nats.Connect(r.server.ClientURL(), nats.UserInfo(name, secretOf(name)), nats.CustomInboxPrefix("_INBOX."+inbox))
 	if err != nil {
 		r.t.Fatalf("%s: %v", name, err)
 	}

@@ -25,7 +25,7 @@ type wire struct {
 }
 
 var (
-	connected = regexp.MustCompile(`cid:(\d+).*<<- \[CONNECT .*"user":"(\w+)"`)
+	connected = regexp.MustCompile(`cid:(\d+).*<<- \[CONNECT .*"user":"([\w-]+)"`)
 	operation = regexp.MustCompile(`cid:(\d+).*<<- \[H?(PUB|SUB) (\S+)`)
 )
 
