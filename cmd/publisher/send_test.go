@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
@@ -138,6 +139,11 @@ func TestSendWait(t *testing.T) {
 // TestSendRefuses: one clear line, the right exit code, and nothing sent.
 func TestSendRefuses(t *testing.T) {
 	bare := testkit.Broker(t)
+	barred := testkit.Broker(t, testkit.WithServer(func(o *server.Options) {
+		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: []string{"nothing"}},
+		}}}
+	}))
 	for _, tt := range []struct {
 		url    string
 		args   []string
@@ -157,6 +163,7 @@ func TestSendRefuses(t *testing.T) {
 		{url: "nats://127.0.0.1:1", code: cli.Failed, stderr: "is it running"},
 		{url: "http://127.0.0.1", code: cli.Failed, stderr: "NATS_URL"},
 		{url: bare.URL(), code: cli.Failed, stderr: "run `worker provision`"},
+		{url: strings.Replace(barred.URL(), "//", "//u:p@", 1), code: cli.Failed, stderr: "refused by the broker: "},
 	} {
 		url := tt.url
 		if url == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -209,6 +210,34 @@ func TestStreamVerbsRefuse(t *testing.T) {
 
 func streamVerbs() [][]string {
 	return [][]string{{"callkit", "--nats"}, {"audit"}, {"watch"}, {"watch", "--since", "1h"}, {"cancel", "c-1"}, {"explain", "c"}, {"dlq", "list"}, {"dlq", "show", "1"}, {"dlq", "redrive"}, {"dlq", "purge", "--force"}}
+}
+
+// TestStreamVerbsOfEmptyStreams: nothing is no fault, unless one thing was asked
+// for.
+func TestStreamVerbsOfEmptyStreams(t *testing.T) {
+	newRig(t)
+	for args, want := range map[string]struct {
+		code           int
+		stdout, stderr string
+	}{
+		"audit --since 1h":        {cli.Done, "0 pushes and 0 results", ""},
+		"cancel c-2":              {cli.Done, "cancelled c-2", ""},
+		"explain c-1":             {cli.Failed, "", "nothing is known of call c-1"},
+		"dlq list":                {cli.Done, "0 dead letters", ""},
+		"dlq show 1":              {cli.Failed, "", "there is no dead letter 1"},
+		"dlq redrive":             {cli.Done, "0 of 0 dead letters", ""},
+		"dlq redrive --dry-run":   {cli.Done, "0 of 0 dead letters", ""},
+		"dlq purge --force":       {cli.Done, "0 deleted", ""},
+		"watch --since 1h --json": {cli.Done, "", ""}, // until it is interrupted
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		var out bytes.Buffer
+		code, stderr := run(ctx, strings.Fields(args), &out)
+		cancel()
+		if code != want.code || !strings.Contains(out.String(), want.stdout) || !strings.Contains(stderr, want.stderr) || strings.Count(stderr, "\n") > 1 {
+			t.Errorf("%s: exit %d, want %d, %q and %q: %s%s", args, code, want.code, want.stdout, want.stderr, &out, stderr)
+		}
+	}
 }
 
 func TestAuditMisuse(t *testing.T) {
