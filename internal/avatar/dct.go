@@ -1,9 +1,6 @@
 package avatar
 
-import (
-	"image"
-	"math"
-)
+import "math"
 
 // dctScale is the denominator, 1 to 8, that leaves enough of n samples for
 // side pixels: twice as many, and 2¼ where an eighth is plain means and a half
@@ -21,58 +18,109 @@ func dctScale(n, side int) int {
 	}
 }
 
-// mendHalf corrects what jpegn v0.4.2 makes at half size. Its 4 × 4 transform
-// is that of H.264, whose odd basis functions are weaker than those of JPEG
-// and a little turned: 1 and 1/2 in place of √2·cos(π/8) and √2·cos(3π/8),
-// which costs fine detail a third of its contrast. Both are orthogonal, so
-// that one follows from the other by a rotation.
-func mendHalf(img image.Image) {
-	switch m := img.(type) {
-	case *image.Gray:
-		mendPlane(m.Pix, m.Stride)
-	case *image.YCbCr:
-		mendPlane(m.Y, m.YStride)
-		mendPlane(m.Cb, m.CStride)
-		mendPlane(m.Cr, m.CStride)
-	}
+// kept are the coefficients that blocks of 1, 2 or 4 samples are made of: the
+// lowest of each direction.
+type kept struct {
+	last  int       // the last of them, in zigzag order
+	place [64]uint8 // of each in a keptBlock: what is not kept goes to its end
 }
 
-func mendPlane(pix []byte, stride int) {
-	for ; stride >= 4 && len(pix) >= 4*stride; pix = pix[4*stride:] {
-		for x := 0; x+4 <= stride; x += 4 {
-			mendBlock(pix[x:], stride)
+// keptBlock holds the kept coefficients row by row, times their quantization.
+type keptBlock [4*4 + 1]int32
+
+const dropped = len(keptBlock{}) - 1
+
+// keptOf is by samples.
+//
+//nolint:gochecknoglobals // a table of constants, read only
+var keptOf = [...]kept{1: keptFor(1), 2: keptFor(2), 4: keptFor(4)}
+
+// keptFor goes through the coefficients in zigzag order (T.81, figure 5).
+func keptFor(side int) (k kept) {
+	x, y := 0, 0
+	for i := range k.place {
+		k.place[i] = uint8(dropped)
+		if x < side && y < side {
+			k.last, k.place[i] = i, uint8(y*side+x)
+		}
+		switch up := (x+y)%2 == 0; {
+		case up && x == 7, !up && y < 7 && x == 0:
+			y++
+		case up && y == 0, !up && y == 7:
+			x++
+		case up:
+			x, y = x+1, y-1
+		default:
+			x, y = x-1, y+1
 		}
 	}
+	return k
 }
 
-// The rotation, in units of 1/4096: with c = √2·cos(π/8) and s = √2·cos(3π/8),
-// (2c+s)·2/5 and (c-2s)·2/5.
+// weights gives the quantization of the kept coefficients by their places.
+func (k *kept) weights(q *[64]int32) (w keptBlock) {
+	for i, p := range k.place[:k.last+1] {
+		w[p] = q[i]
+	}
+	return w
+}
+
+// samples makes the samples of the block in that column and row.
+func (d *reducedJPEG) samples(p *jpegPlane, x, y int, b *keptBlock) {
+	stride := p.stride(d.side)
+	to := p.pix[(y*stride+x)*d.side:]
+	switch d.side {
+	case 1:
+		to[0] = sample(b[0], 3)
+	case 2:
+		two(to, stride, b)
+	default:
+		four(to, stride, b)
+	}
+}
+
+// two makes 2 × 2 samples: the transform of that size of the lowest
+// coefficients, which is sums and differences.
+func two(to []byte, stride int, b *keptBlock) {
+	upper, lower := b[0]+b[2], b[0]-b[2]
+	right, left := b[1]+b[3], b[1]-b[3]
+	row := to[stride:][:2:2]
+	to[0], to[1] = sample(upper+right, 3), sample(upper-right, 3)
+	row[0], row[1] = sample(lower+left, 3), sample(lower-left, 3)
+}
+
+// The odd part of the transform of 4 samples, in units of 1/256: √2·cos(π/8)
+// and √2·cos(3π/8). Between the two passes less is kept: there are 32 bits.
 const (
-	mendBits = 12
-	mendCos  = 5168
-	mendSin  = 367
+	oddBits   = 8
+	oddCos    = 334
+	oddSin    = 139
+	oddBefore = 5 // are cut off after the first pass
+	oddAfter  = 3 + 2*oddBits - oddBefore
 )
 
-func mendBlock(b []byte, stride int) {
-	r0, r1, r2, r3 := b[:4:4], b[stride:][:4:4], b[2*stride:][:4:4], b[3*stride:][:4:4]
-	var columns [4][4]int32
-	for x := range columns {
-		columns[x][0], columns[x][1], columns[x][2], columns[x][3] = mend4(int32(r0[x])<<4, int32(r1[x])<<4, int32(r2[x])<<4, int32(r3[x])<<4)
+func four(to []byte, stride int, b *keptBlock) {
+	var columns [16]int32
+	for x := range 4 {
+		v0, v1, v2, v3 := inverse4(b[x], b[4+x], b[8+x], b[12+x])
+		columns[x], columns[4+x], columns[8+x], columns[12+x] = v0>>oddBefore, v1>>oddBefore, v2>>oddBefore, v3>>oddBefore
 	}
-	for y, row := range [...][]byte{r0, r1, r2, r3} {
-		v0, v1, v2, v3 := mend4(columns[0][y], columns[1][y], columns[2][y], columns[3][y])
-		row[0], row[1], row[2], row[3] = clamp4(v0), clamp4(v1), clamp4(v2), clamp4(v3)
+	for y := range 4 {
+		c := columns[4*y:][:4:4]
+		v0, v1, v2, v3 := inverse4(c[0], c[1], c[2], c[3])
+		row := to[y*stride:][:4:4]
+		row[0], row[1], row[2], row[3] = sample(v0, oddAfter), sample(v1, oddAfter), sample(v2, oddAfter), sample(v3, oddAfter)
 	}
 }
 
-// mend4 replaces the odd part of four samples; the even part is right.
-func mend4(a, b, c, d int32) (int32, int32, int32, int32) {
-	outer, inner := a-d, b-c // twice the odd part
-	o := (mendCos*outer + mendSin*inner) >> (mendBits + 1)
-	i := (mendCos*inner - mendSin*outer) >> (mendBits + 1)
-	e, f := (a+d)>>1, (b+c)>>1
+// inverse4 is the transform of 4 coefficients. What comes has oddBits more.
+func inverse4(a, b, c, d int32) (int32, int32, int32, int32) {
+	e, f := (a+c)<<oddBits, (a-c)<<oddBits
+	o, i := oddCos*b+oddSin*d, oddSin*b-oddCos*d
 	return e + o, f + i, f - i, e - o
 }
 
-// clamp4 rounds, and gives back what was lost where eighths were cut off: 7/16.
-func clamp4(v int32) uint8 { return uint8(min(max((v+8+7)>>4, 0), math.MaxUint8)) }
+// sample rounds, and moves the middle to where it is for a byte.
+func sample(v int32, bits uint) uint8 {
+	return uint8(min(max((v+1<<(bits-1))>>bits+128, 0), math.MaxUint8))
+}

@@ -112,20 +112,13 @@ func decode(b []byte, h header, side int) (img image.Image, scale int, err error
 }
 
 // decodeJPEG decodes to as small a picture as still has the samples that side
-// asks for, if the picture is one of those that the quick decoder has right.
-// It takes what is cut or broken for whole, so that what it refuses and what
-// has no end is left to the standard one, which is strict.
+// asks for, if the picture is one of those that the quick decoders have right.
+// What they refuse and what has no end is left to the standard one.
 func decodeJPEG(b []byte, h header, side int) (image.Image, int, error) {
 	if h.quick {
-		scale, needed := dctScale(min(h.width, h.height), side), b
-		if h.progressive && scale == 8 {
-			needed = withoutAC(b)
-		}
-		img, err := jpegn.Decode(bytes.NewReader(needed), &jpegn.Options{ScaleDenom: scale})
+		scale := dctScale(min(h.width, h.height), side)
+		img, err := decodeQuick(b, h, scale)
 		if err == nil {
-			if scale == 2 {
-				mendHalf(img)
-			}
 			return img, scale, nil
 		}
 		if h.strict > maxDecodedBytes {
@@ -138,6 +131,16 @@ func decodeJPEG(b []byte, h header, side int) (image.Image, int, error) {
 		return nil, 0, decodeError(err)
 	}
 	return img, 1, nil
+}
+
+func decodeQuick(b []byte, h header, scale int) (image.Image, error) {
+	switch {
+	case scale > 1:
+		return decodeReduced(b, scale)
+	case h.progressive: // jpegn v0.4.2 has a block of them wrong here and there
+		return jpeg.Decode(bytes.NewReader(b))
+	}
+	return jpegn.Decode(bytes.NewReader(b), &jpegn.Options{ScaleDenom: 1})
 }
 
 // decodeError tells what a decoder does not know from what is broken.

@@ -64,7 +64,7 @@ type header struct {
 	orientation   int   // as EXIF numbers them; 1: upright
 	decoded       int64 // bytes that decoding it takes, estimated
 	strict        int64 // the same of a JPEG's strict decoder
-	quick         bool  // a JPEG that the quick decoder has right
+	quick         bool  // a JPEG that the quick decoders have right
 	progressive   bool  // a JPEG of several scans of each coefficient
 }
 
@@ -82,7 +82,7 @@ func inspect(b []byte) (header, error) {
 		h.quick, h.strict, h.progressive = jpeg.quick(), jpeg.strict(), jpeg.progressive
 		h.decoded = h.strict
 		if h.quick {
-			h.decoded = jpeg.scaled() + 2*int64(len(b)) // copies: its own, and that of withoutAC
+			h.decoded = jpeg.scaled(len(b))
 		}
 	case formatPNG:
 		err = h.readPNG(b)

@@ -89,7 +89,7 @@ func TestJPEGMarkers(t *testing.T) {
 		"4.2 Mpx, progressive":      {jpegOf(frame(mSOF2, 2048, 2048, 0x22, 0x11, 0x11), scan, end), ok},
 		"4.5 Mpx, progressive":      {jpegOf(frame(mSOF2, 2128, 2128, 0x22, 0x11, 0x11), scan, end), ok},
 		"the same, but no end":      {jpegOf(frame(mSOF2, 2128, 2128, 0x22, 0x11, 0x11), scan), voip.AvatarBadDimensions},
-		"5.8 Mpx, progressive":      {jpegOf(frame(mSOF2, 2400, 2400, 0x22, 0x11, 0x11), scan, end), voip.AvatarBadDimensions},
+		"16.8 Mpx, progressive":     {jpegOf(frame(mSOF2, 4096, 4096, 0x11, 0x11, 0x11), scan, end), ok},
 		"CMYK":                      {jpegOf(frame(mSOF0, 2048, 2048, 0x11, 0x11, 0x11, 0x11), scan, end), ok},
 		"CMYK of 4.3 Mpx":           {jpegOf(frame(mSOF0, 2064, 2064, 0x11, 0x11, 0x11, 0x11), scan, end), voip.AvatarBadDimensions},
 		"RGB of 5 Mpx":              {jpegOf(segment(mAPP14, []byte("Adobe\x00\x64\x00\x00\x00\x00\x00")...), frame(mSOF0, 2240, 2240, 0x11, 0x11, 0x11), scan, end), voip.AvatarBadDimensions},

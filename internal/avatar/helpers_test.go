@@ -36,6 +36,7 @@ func newStage(t testing.TB, change ...func(*Config)) *Stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.fetch.transport.TLSHandshakeTimeout = s.cfg.Timeout // on a busy machine, under the race detector
 	t.Cleanup(s.fetch.transport.CloseIdleConnections)
 	return s
 }

@@ -168,22 +168,29 @@ func (h *jpegHeader) sample(components []byte) error {
 	return nil
 }
 
-// quick says whether jpegn has the picture right: it stops after the first
-// scan of a baseline one, ignores what JFIF says of RGB, and shows what is cut
-// as far as it goes.
+// quick says whether the quick decoders have the picture right: they know no
+// scans of single components of a baseline one, ignore what JFIF says of RGB,
+// and jpegn shows what is cut as far as it goes.
 func (h *jpegHeader) quick() bool {
 	return h.ended && !h.extended && !h.rgb && h.plain && h.components != 4 && (h.progressive || h.scans == 1)
 }
 
-// scaled is what jpegn takes at the largest side, in bytes: an int32 for every
-// coefficient of a progressive picture, and the planes as they come out.
-func (h *jpegHeader) scaled() int64 {
+// scaled is what the quick decoders take at the largest side, in bytes: the
+// planes as they come out, the copy that jpegn makes of the data, and for a
+// progressive picture the coefficients that are kept, and which are not 0.
+func (h *jpegHeader) scaled(size int) int64 {
+	const coefficientBytes, knownBytes, blockSamples = 2, 8, 64
 	scale := int64(dctScale(min(h.width, h.height), MaxSide))
-	n := h.sampled / (scale * scale)
-	if h.progressive {
-		n += 4 * h.sampled
+	planes := h.sampled / (scale * scale)
+	switch {
+	case scale > 1 && h.progressive:
+		return planes + coefficientBytes*planes + h.sampled/blockSamples*knownBytes
+	case scale > 1:
+		return planes
+	case h.progressive:
+		return h.strict()
 	}
-	return n
+	return planes + int64(size)
 }
 
 // strict is what image/jpeg takes for the picture, in bytes: the planes, an

@@ -11,10 +11,8 @@ import (
 	"image/png"
 	"io"
 	"math"
-	"reflect"
 	"testing"
 
-	"github.com/gen2brain/jpegn"
 	"golang.org/x/image/webp"
 )
 
@@ -278,34 +276,4 @@ func (l lobe) of(samples [][3]float64, from, step int) (sum [3]float64) {
 		sum[0], sum[1], sum[2] = sum[0]+w*p[0], sum[1]+w*p[1], sum[2]+w*p[2]
 	}
 	return sum
-}
-
-// TestWithoutAC: what is left of a progressive JPEG is the same picture at an
-// eighth, and nothing of any other.
-func TestWithoutAC(t *testing.T) {
-	for _, name := range []string{"jpeg_prog420_96.jpg", "jpeg_prog420_512.jpg", "jpeg_prog420_2048.jpg"} {
-		b := readFile(t, "normal/"+name)
-		left := withoutAC(b)
-		if whole, err := readJPEGHeader(b); err != nil || whole.scans < 10 {
-			t.Fatalf("%s: %d scans, %v", name, whole.scans, err)
-		}
-		if h, err := readJPEGHeader(left); err != nil || h.scans != 2 || !h.ended {
-			t.Errorf("%s: %d scans are left, %v, want the 2 of DCs", name, h.scans, err)
-		}
-		var shown [2]image.Image
-		for i, b := range [][]byte{b, left} {
-			img, err := jpegn.Decode(bytes.NewReader(b), &jpegn.Options{ScaleDenom: 8})
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			shown[i] = img
-		}
-		if !reflect.DeepEqual(shown[0], shown[1]) {
-			t.Errorf("%s is another picture without its ACs", name)
-		}
-	}
-	baseline := readFile(t, "normal/jpeg_base420_96.jpg")
-	if !bytes.Equal(withoutAC(baseline), baseline) {
-		t.Error("a baseline JPEG is changed")
-	}
 }
