@@ -116,9 +116,6 @@ func publishOne(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (*je
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	ack, err := js.PublishMsg(ctx, msg)
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		err = jetstream.ErrStreamNotFound
-	}
 	return ack, cli.Fault(ctx, voip.StreamPush, err)
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
@@ -55,9 +54,6 @@ func cancel(cmd *cobra.Command, ids []string, asJSON bool) error {
 	for _, id := range ids {
 		sequence, err := cancelOne(ctx, s, id)
 		if err != nil {
-			if errors.Is(err, jetstream.ErrNoStreamResponse) {
-				err = jetstream.ErrStreamNotFound
-			}
 			errs = append(errs, fmt.Errorf("cancel %s: %w", id, cli.Fault(ctx, voip.StreamCancel, err)))
 			continue
 		}

@@ -66,7 +66,7 @@ func dlqPurge(cmd *cobra.Command, f *purgeFlags) error {
 	defer s.Close()
 	sequences, err := f.chosen(ctx, s)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; nothing is deleted", err)
 	}
 	r := purgeReport{Matched: uint64(len(sequences)), DryRun: f.dryRun}
 	if !f.asJSON {

@@ -104,7 +104,7 @@ func dlqRedrive(cmd *cobra.Command, f *redriveFlags) error {
 	r := redriveReport{Skipped: map[string]int{}, DryRun: f.dryRun}
 	sequences, err := f.choose(ctx, s, &r)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; nothing is sent", err)
 	}
 	w := cmd.OutOrStdout()
 	if !f.asJSON {

@@ -84,9 +84,6 @@ func (d *redriver) one(ctx context.Context, sequence uint64) error {
 // publish stores the push; known says that it was stored before.
 func (d *redriver) publish(ctx context.Context, push *nats.Msg) (known bool, err error) {
 	ack, err := d.session.JS.PublishMsg(ctx, push, jetstream.WithExpectStream(voip.StreamPush))
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		return false, cli.Fault(ctx, voip.StreamPush, jetstream.ErrStreamNotFound)
-	}
 	if err != nil {
 		return false, cli.Fault(ctx, voip.StreamPush, err)
 	}

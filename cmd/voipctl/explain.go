@@ -24,8 +24,9 @@ func newExplain() *cobra.Command {
 each attempt, cancels, dead letters, redrives, and its result.
 
 A call that was claimed in the last 15 minutes is found by its record at once. An
-older one, or duplicates of its push, are looked for in the streams with --since:
-pushes are kept for 30 minutes, results for 24 hours, dead letters for 72.
+older one is looked for in the streams, which says now and then how far it is;
+--since bounds that. With --since duplicates of the push are looked for as well.
+Pushes are kept for 30 minutes, results for 24 hours, dead letters for 72.
 
 Names, addresses of pictures and opaque data are left out but for --private or
 LOG_PRIVATE=true.`,
@@ -33,7 +34,7 @@ LOG_PRIVATE=true.`,
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return explain(cmd, args[0], &f) },
 	}
-	c.Flags().DurationVar(&f.since, "since", 0, "look through the streams this far back (0: the call's record alone, if there is one)")
+	c.Flags().DurationVar(&f.since, "since", 0, "look through the streams this far back (0: go by the call's record, or through all that is kept)")
 	c.Flags().BoolVar(&f.private, "private", false, "show private values")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	return c
@@ -65,15 +66,12 @@ func explain(cmd *cobra.Command, callID string, f *explainFlags) error {
 		return err
 	}
 	defer s.Close()
-	e := &explainer{
-		session: s, callID: callID, from: from, private: f.private || s.Private, pushes: map[uint64]bool{},
-		progress: newScanProgress(cmd.ErrOrStderr()),
-	}
+	e := &explainer{session: s, callID: callID, from: from, private: f.private || s.Private, pushes: map[uint64]bool{}}
 	if err := e.run(ctx); err != nil {
 		return err
 	}
 	if len(e.events) == 0 {
-		return fmt.Errorf("nothing is known of call %s; for one of more than 15 minutes ago use --since", callID)
+		return f.unknown(callID)
 	}
 	if f.asJSON {
 		return cli.JSON(cmd.OutOrStdout(), timeline{callID, e.events})
@@ -84,4 +82,11 @@ func explain(cmd *cobra.Command, callID string, f *explainFlags) error {
 	}
 	cli.Table(cmd.OutOrStdout(), rows)
 	return nil
+}
+
+func (f *explainFlags) unknown(callID string) error {
+	if f.since > 0 {
+		return fmt.Errorf("nothing is known of call %s in the last %s", callID, f.since)
+	}
+	return fmt.Errorf("nothing is known of call %s: it has no record, and no stream holds anything of it", callID)
 }

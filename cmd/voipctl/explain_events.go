@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -105,8 +104,11 @@ func since(before, a *voip.Attempt) string {
 func (e *explainer) result(r *voip.Result, sequence uint64, stored time.Time) {
 	e.avatar(r)
 	e.attempts(r.Attempts)
-	detail := fmt.Sprintf("%s, %s; push %d, delivery %d, %.1f ms from the push, by %s", r.Outcome, r.Reason,
+	detail := fmt.Sprintf("%s, %s; claimed by push %d, delivery %d, %.1f ms from the push, by %s", r.Outcome, r.Reason,
 		r.Push.Sequence, r.Push.Deliveries, r.LatencyMs, r.Worker)
+	if r.DeadLettered { // which may have been redriven or purged since
+		detail += ", kept as a dead letter"
+	}
 	if r.Message != "" {
 		detail += ": " + r.Message
 	}
@@ -130,17 +132,4 @@ func (e *explainer) pushEvent(sequence uint64) bool {
 
 func (e *explainer) dead(d *deadLetter) {
 	e.add(d.StoredAt, "dead letter stored", "%s %d, %s, %s in stage %s, %d redrives: %s", voip.StreamDLQ, d.Sequence, d.Reason, d.Class, d.Stage, d.Redrives, d.Error)
-}
-
-const scanLine = 5 * time.Second
-
-// newScanProgress prints a line now and then while streams are read.
-func newScanProgress(w io.Writer) func(stream string, sequence uint64) {
-	next := time.Now().Add(scanLine)
-	return func(stream string, sequence uint64) {
-		if now := time.Now(); now.After(next) {
-			next = now.Add(scanLine)
-			fmt.Fprintf(w, "reading %s, at %d\n", stream, sequence)
-		}
-	}
 }

@@ -17,11 +17,10 @@ import (
 
 // explainer gathers the events of one call.
 type explainer struct {
-	session  *cli.Session
-	callID   string
-	from     time.Time // zero: what the records name, else everything
-	private  bool
-	progress func(stream string, sequence uint64)
+	session *cli.Session
+	callID  string
+	from    time.Time // zero: what the records name, else everything
+	private bool
 
 	pushes map[uint64]bool // of the call; true: its result was found
 	claims []callRecord
@@ -90,7 +89,6 @@ func (e *explainer) readRecords(ctx context.Context) error {
 func (e *explainer) readPushes(ctx context.Context) error {
 	if len(e.pushes) == 0 || !e.from.IsZero() {
 		return e.session.Scan(ctx, cli.Scan{Stream: voip.StreamPush, Since: e.from}, func(m *cli.Entry) error {
-			e.progress(voip.StreamPush, m.Sequence)
 			if voip.OpenPush(m.Body).CallID == e.callID {
 				e.pushes[m.Sequence] = false
 				e.push(m)
@@ -127,7 +125,6 @@ func (e *explainer) readResults(ctx context.Context) error {
 	var found []uint64
 	scan := cli.Scan{Stream: voip.StreamResult, Since: from, HeadersOnly: true}
 	err := e.session.Scan(ctx, scan, func(m *cli.Entry) error {
-		e.progress(voip.StreamResult, m.Sequence)
 		if m.Header.Get(voip.HeaderCallID) != e.callID {
 			return nil
 		}

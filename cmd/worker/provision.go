@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"github.com/voip-push/worker/cmd/internal/cli"
 	"github.com/voip-push/worker/cmd/internal/settings"
 	"github.com/voip-push/worker/internal/broker"
 )
@@ -123,6 +124,9 @@ func withBroker(ctx context.Context, b *broker.Config, do func(context.Context, 
 	err = do(ctx, js)
 	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 		return fmt.Errorf("refused by the broker: %w", cause)
+	}
+	if cli.LacksJetStream(err) {
+		return cli.ErrNoJetStream
 	}
 	return err
 }

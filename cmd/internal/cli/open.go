@@ -58,7 +58,7 @@ func open(name string, stderr io.Writer, refused func(error)) (*Session, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Conn: nc, Config: cfg, Private: c.Log.Private}, nil
+	return &Session{Conn: nc, Config: cfg, Private: c.Log.Private, stderr: stderr}, nil
 }
 
 // Finish returns a context for what must be brought to its end once it is
@@ -97,10 +97,10 @@ func Fault(ctx context.Context, stream string, err error) error {
 		return refused
 	}
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return fmt.Errorf("stream %s is missing, run `worker provision`", stream)
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
-		return errors.New("the broker has no JetStream: is NATS_URL right?")
+	case LacksJetStream(err):
+		return ErrNoJetStream
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
@@ -108,4 +108,13 @@ func Fault(ctx context.Context, stream string, err error) error {
 	default:
 		return fmt.Errorf("stream %s: %w", stream, err)
 	}
+}
+
+// ErrNoJetStream is an error that LacksJetStream, in words.
+var ErrNoJetStream = errors.New("the broker has no JetStream, or not for this account: is NATS_URL right?")
+
+// LacksJetStream says that nobody answered what was asked of JetStream.
+func LacksJetStream(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }

@@ -41,7 +41,7 @@ const (
 
 // Scan reads what the stream holds as it begins, through an ordered consumer.
 // What is stored later is left to the next one, so that it ends on a busy
-// stream as well. The error of each ends it.
+// stream as well. The error of each ends it. A long one says how far it is.
 func (s *Session) Scan(ctx context.Context, what Scan, each func(*Entry) error) error {
 	stream, err := s.JS.Stream(ctx, what.Stream)
 	if err != nil {
@@ -51,7 +51,10 @@ func (s *Session) Scan(ctx context.Context, what Scan, each func(*Entry) error) 
 	if state.Msgs == 0 {
 		return nil
 	}
-	r := reading{each: each, until: state.LastSeq, all: len(what.Subjects) == 0, end: make(chan error, 1)}
+	r := reading{
+		each: each, until: state.LastSeq, all: len(what.Subjects) == 0, end: make(chan error, 1),
+		meter: meter{w: s.stderr, stream: what.Stream},
+	}
 	if err := r.run(ctx, s.JS, &what); err != nil {
 		return Fault(ctx, what.Stream, err)
 	}
@@ -66,6 +69,7 @@ type reading struct {
 	end    chan error
 	seen   atomic.Uint64 // messages so far
 	failed error         // each's own
+	meter  meter
 
 	mu   sync.Mutex // held while each runs
 	over bool
@@ -80,9 +84,11 @@ func (r *reading) run(ctx context.Context, js jetstream.JetStream, what *Scan) e
 	if err != nil {
 		return err
 	}
-	if info, err := ordered.Info(ctx); err != nil || info.NumPending == 0 {
+	info, err := ordered.Info(ctx)
+	if err != nil || info.NumPending == 0 {
 		return err
 	}
+	r.meter.all = info.NumPending
 	consuming, err := ordered.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(scanAhead, scanAheadBytes))
 	if err != nil {
 		return err
@@ -108,6 +114,7 @@ func (r *reading) wait(ctx context.Context, ordered jetstream.Consumer) error {
 			return context.Cause(ctx)
 		case <-idle.C:
 		}
+		r.meter.tick(r.seen.Load())
 		if r.seen.Load() != last {
 			continue
 		}

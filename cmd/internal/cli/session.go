@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"io"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -15,7 +17,8 @@ type Session struct {
 	// Private is LOG_PRIVATE: names and URLs may be shown.
 	Private bool
 
-	stop func()
+	stop   func()
+	stderr io.Writer
 }
 
 // Close ends the connection, and the context of the session.
