@@ -2,16 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -169,75 +166,6 @@ func TestAuditOfANewStream(t *testing.T) {
 	}
 	r.result(first, "new")
 	auditJSON(t, cli.Done, "--since", "40m")
-}
-
-// TestStreamVerbsRefuse: for each verb that reads streams one clear line and
-// the right exit code, whatever is missing.
-func TestStreamVerbsRefuse(t *testing.T) {
-	bare := testkit.Broker(t)
-	barred := testkit.Broker(t, testkit.WithServer(func(o *server.Options) {
-		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Allow: []string{"nothing"}}, Subscribe: &server.SubjectPermission{Allow: []string{"nothing"}},
-		}}}
-	}))
-	for _, verb := range streamVerbs() {
-		serves := verb[0] == "callkit" // which wants no stream
-		for url, tt := range map[string]struct {
-			code   int
-			stderr string
-			flag   string
-		}{
-			"nats://127.0.0.1:1": {code: cli.Failed, stderr: "is it running"},
-			bare.URL():           {code: cli.Failed, stderr: "is missing, run `worker provision`"},
-			strings.Replace(barred.URL(), "//", "//u:p@", 1): {code: cli.Failed, stderr: "refused by the broker: "},
-			"": {code: cli.Misuse, stderr: "unknown flag: --loud", flag: "--loud"},
-		} {
-			if serves && url == bare.URL() {
-				continue
-			}
-			t.Setenv("NATS_URL", url)
-			args := verb
-			if tt.flag != "" {
-				args = append(slices.Clip(args), tt.flag)
-			}
-			code, stderr := run(t.Context(), args, io.Discard)
-			if code != tt.code || !strings.Contains(stderr, tt.stderr) || strings.Count(stderr, "voipctl: ") != 1 || !serves && strings.Count(stderr, "\n") != 1 {
-				t.Errorf("%v at %q: exit %d, want %d and %q: %s", verb, url, code, tt.code, tt.stderr, stderr)
-			}
-		}
-	}
-}
-
-func streamVerbs() [][]string {
-	return [][]string{{"callkit", "--nats"}, {"audit"}, {"watch"}, {"watch", "--since", "1h"}, {"cancel", "c-1"}, {"explain", "c"}, {"dlq", "list"}, {"dlq", "show", "1"}, {"dlq", "redrive"}, {"dlq", "purge", "--force"}}
-}
-
-// TestStreamVerbsOfEmptyStreams: nothing is no fault, unless one thing was asked
-// for.
-func TestStreamVerbsOfEmptyStreams(t *testing.T) {
-	newRig(t)
-	for args, want := range map[string]struct {
-		code           int
-		stdout, stderr string
-	}{
-		"audit --since 1h":        {cli.Done, "0 pushes and 0 results", ""},
-		"cancel c-2":              {cli.Done, "cancelled c-2", ""},
-		"explain c-1":             {cli.Failed, "", "nothing is known of call c-1"},
-		"dlq list":                {cli.Done, "0 dead letters", ""},
-		"dlq show 1":              {cli.Failed, "", "there is no dead letter 1"},
-		"dlq redrive":             {cli.Done, "0 of 0 dead letters", ""},
-		"dlq redrive --dry-run":   {cli.Done, "0 of 0 dead letters", ""},
-		"dlq purge --force":       {cli.Done, "0 deleted", ""},
-		"watch --since 1h --json": {cli.Done, "", ""}, // until it is interrupted
-	} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		var out bytes.Buffer
-		code, stderr := run(ctx, strings.Fields(args), &out)
-		cancel()
-		if code != want.code || !strings.Contains(out.String(), want.stdout) || !strings.Contains(stderr, want.stderr) || strings.Count(stderr, "\n") > 1 {
-			t.Errorf("%s: exit %d, want %d, %q and %q: %s%s", args, code, want.code, want.stdout, want.stderr, &out, stderr)
-		}
-	}
 }
 
 func TestAuditMisuse(t *testing.T) {

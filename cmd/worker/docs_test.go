@@ -5,17 +5,12 @@ package main
 import (
 	"testing"
 
-	"github.com/voip-push/worker/cmd/internal/cli"
-	"github.com/voip-push/worker/internal/testkit"
+	"github.com/voip-push/worker/cmd/internal/clitest"
 )
 
 // TestDocs: the page in docs/cli is the help of the commands. The production build
 // differs in its demo alone.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	page, err := cli.Markdown(newRoot())
-	if err != nil {
-		t.Fatal(err)
-	}
-	testkit.Golden(t, "../../../docs/cli/worker.md", page)
+	clitest.Docs(t, newRoot())
 }

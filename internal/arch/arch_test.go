@@ -44,8 +44,11 @@ type file struct {
 }
 
 func (f *file) ships() bool {
-	return !f.test && f.dir != testkit && (f.under("cmd") || f.under("internal"))
+	return !f.test && !forTests(f.dir) && (f.under("cmd") || f.under("internal"))
 }
+
+func forTests(dir string) bool { return dir == testkit || dir == clitest }
+
 func (f *file) under(folder string) bool { return within(f.dir, folder) }
 
 func (f *file) imports(want string) bool {
@@ -160,7 +163,7 @@ func wrongImport(f *file, what string) string {
 	case f.test:
 		// A test may bring together what never meets in the product; nothing of it ships.
 		return ""
-	case ours == testkit:
+	case forTests(ours) && !forTests(f.dir):
 		return "only tests may"
 	case known && f.dir != ours && !slices.Contains(mayImport[f.dir], ours):
 		return f.dir + " may not see it"

@@ -73,6 +73,16 @@ func TestPlanted(t *testing.T) {
 			want:   "internal/broker/a.go:1: imports github.com/voip-push/worker/internal/testkit: only tests may",
 		},
 		{
+			name: "a command sees clitest", file: "cmd/voipctl/a.go",
+			source: `package main; import _ "github.com/voip-push/worker/cmd/internal/clitest"`,
+			want:   "cmd/voipctl/a.go:1: imports github.com/voip-push/worker/cmd/internal/clitest: only tests may",
+		},
+		{
+			name: "testkit sees clitest", file: "internal/testkit/a.go",
+			source: `package testkit; import _ "github.com/voip-push/worker/cmd/internal/clitest"`,
+			want:   "internal/testkit/a.go:1: imports github.com/voip-push/worker/cmd/internal/clitest: internal/testkit may not see it",
+		},
+		{
 			name: "the product sees a test library", file: "cmd/voipctl/a.go",
 			source: `package main; import _ "github.com/rogpeppe/go-internal/txtar"`,
 			want:   "cmd/voipctl/a.go:1: imports github.com/rogpeppe/go-internal/txtar: a library for tests",

@@ -2,9 +2,12 @@ package arch
 
 const modulePath = "github.com/voip-push/worker"
 
-// testkit is what tests of several packages share. It starts brokers and sees their insides, so nothing that ships
-// may reach it.
-const testkit = "internal/testkit"
+// What tests of several packages share, and those of the three commands. They start brokers and see their insides, so
+// nothing that ships may reach them.
+const (
+	testkit = "internal/testkit"
+	clitest = "cmd/internal/clitest"
+)
 
 // What the three commands share.
 const (
@@ -25,6 +28,7 @@ var mayImport = map[string][]string{
 	// What the three commands share; it knows none of them, and no stage.
 	commandLine: {"internal/broker", "internal/telemetry", "internal/voip", settings},
 	settings:    {"internal/broker", "internal/telemetry", "internal/voip"},
+	clitest:     {"internal/broker", "internal/voip", commandLine, testkit},
 
 	// The stages never see one another: each takes a value of voip and returns one.
 	"internal/consumer": {"internal/voip"},
