@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +13,6 @@ import (
 	"github.com/voip-push/worker/internal/testkit"
 	"github.com/voip-push/worker/internal/voip"
 )
-
-// TestMain lets the test binary be the command, so that it can be killed.
-func TestMain(m *testing.M) {
-	if os.Getenv("TEST_AS_VOIPCTL") != "" {
-		os.Exit(cli.Main(newRoot()))
-	}
-	os.Exit(m.Run())
-}
 
 func redriveJSON(t *testing.T, args ...string) (r redriveReport) {
 	t.Helper()
@@ -87,98 +76,53 @@ func TestRedrive(t *testing.T) {
 	}
 }
 
-// TestRedriveStops: Ctrl-C ends it between two entries.
-func TestRedriveStops(t *testing.T) {
-	r := newRig(t)
-	for i := range 5 {
-		r.dead("c", voip.ReasonReportUnavailable, i+1)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	go func() {
-		stream, err := r.js.Stream(ctx, voip.StreamPush)
-		for err == nil {
-			var info *jetstream.StreamInfo
-			if info, err = stream.Info(ctx); err == nil && info.State.Msgs > 0 {
-				stop()
-			}
-		}
-	}()
-	var out bytes.Buffer
-	code, stderr := run(ctx, []string{"dlq", "redrive", "--extend", "1m", "--rate", "0.001"}, &out)
-	if code != cli.Failed || stderr != "voipctl: interrupted\n" || !strings.HasSuffix(out.String(), "1 redriven, 4 remain\n") {
-		t.Errorf("exit %d: %s%s", code, &out, stderr)
-	}
-}
-
-// TestRedriveKilled: however often it is killed, each entry is sent, once.
-func TestRedriveKilled(t *testing.T) {
-	r := newRig(t)
-	const entries = 300
-	for i := range entries {
-		r.dead("c", voip.ReasonReportUnavailable, i+1)
-	}
-	stream, err := r.js.Stream(t.Context(), voip.StreamPush)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kills := 0
-	for next := uint64(20); ; next += 30 {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "dlq", "redrive", "--extend", "1m")
-		cmd.Env = append(os.Environ(), "TEST_AS_VOIPCTL=1")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		done := false
-		testkit.Eventually(t, "more is sent, or all", func() bool {
-			select {
-			case err := <-ended:
-				done = err == nil
-				ended <- err
-				return true
-			default:
-			}
-			info, err := stream.Info(t.Context())
-			return err == nil && info.State.Msgs >= next
-		})
-		if done {
-			break
-		}
-		_ = cmd.Process.Kill()
-		if testkit.Receive(t, "the killed command ends", ended) != nil {
-			kills++
-		}
-	}
-	if left := len(testkit.Messages(t, r.js, voip.StreamDLQ)); left != 0 {
-		t.Errorf("%d dead letters are left", left)
-	}
-	seen := map[string]int{}
-	for _, m := range testkit.Messages(t, r.js, voip.StreamPush) {
-		seen[m.Header.Get(voip.HeaderOriginSequence)]++
-	}
-	for origin, n := range seen {
-		if n != 1 {
-			t.Errorf("%s was sent %d times", origin, n)
-		}
-	}
-	if len(seen) != entries || kills < 3 {
-		t.Errorf("%d of %d were sent, %d kills", len(seen), entries, kills)
-	}
-	t.Logf("%d kills", kills)
-}
-
 // TestRedriveResumed: an entry whose push is stored is not sent again, even
 // when the broker has forgotten its id.
 func TestRedriveResumed(t *testing.T) {
 	r := newRig(t)
+	stream, err := r.js.Stream(t.Context(), voip.StreamPush)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := stream.CachedInfo().Config
+	short.Duplicates = 100 * time.Millisecond // as short as the server has it
+	if _, err := r.js.UpdateStream(t.Context(), short); err != nil {
+		t.Fatal(err)
+	}
 	r.dead("c", voip.ReasonReportUnavailable, 1)
 	r.push("c", voip.HeaderMsgID, "redrive:1:r1")
+	testkit.Eventually(t, "the broker forgets", func() bool {
+		ack, err := r.js.Publish(t.Context(), voip.SubjectPush, []byte("a later one"), jetstream.WithMsgID("later"))
+		return err == nil && ack.Sequence > 2
+	})
 	if report := redriveJSON(t, "--extend", "1m"); report.Before != 1 || report.Redriven != 0 {
 		t.Errorf("%+v", report)
 	}
-	if n, left := len(testkit.Messages(t, r.js, voip.StreamPush)), len(testkit.Messages(t, r.js, voip.StreamDLQ)); n != 1 || left != 0 {
-		t.Errorf("%d pushes, %d dead letters", n, left)
+	if n, left := r.origins(voip.StreamPush)["1"], len(testkit.Messages(t, r.js, voip.StreamDLQ)); n != 0 || left != 0 {
+		t.Errorf("%d more pushes, %d dead letters", n, left)
+	}
+}
+
+// TestRedriveFinishes: an entry that is begun is brought to its end, although
+// it is told to stop.
+func TestRedriveFinishes(t *testing.T) {
+	r := newRig(t)
+	sequence := r.dead("c", voip.ReasonReportUnavailable, 1)
+	cmd := newRoot()
+	ctx, stop := context.WithCancel(t.Context())
+	cmd.SetContext(ctx)
+	ctx, s, stream, err := openDLQ(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	stop()
+	var report redriveReport
+	d := &redriver{session: s, stream: stream, flags: &redriveFlags{extend: time.Minute, maxRedrives: 1}, report: &report, sent: map[string]bool{}}
+	if err := d.one(ctx, sequence); err != nil || report.Redriven != 1 {
+		t.Errorf("%+v: %v", report, err)
+	}
+	if sent, left := len(r.origins(voip.StreamPush)), len(r.origins(voip.StreamDLQ)); sent != 1 || left != 0 {
+		t.Errorf("%d pushes, %d dead letters", sent, left)
 	}
 }
