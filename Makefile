@@ -39,6 +39,7 @@ demo: ## the whole system in one process, fed with one push of every kind
 test: ## every test, shuffled, under the race detector; the faults in their short form
 	go test -race -shuffle=on ./...
 	cd chaos && go test -race -shuffle=on -parallel 4 .
+	cd bench && go test -shuffle=on .
 
 .PHONY: chaos
 chaos: ## the faults in their long form, some 20 minutes; CHAOS='-seed 7 -run TestRoll' for one of them again
@@ -60,7 +61,9 @@ lint: ## formatting, vet, modernizers, import rules, golangci-lint; each for bot
 	go fix -diff ./...
 	go fix -diff -tags production ./...
 	go mod tidy -diff
-	cd chaos && go vet . && go fix -diff . && go mod tidy -diff && go tool -modfile=../tools/go.mod golangci-lint run .
+	for module in chaos bench; do \
+		(cd $$module && go vet . && go fix -diff . && go mod tidy -diff && go tool -modfile=../tools/go.mod golangci-lint run .); \
+	done
 	go test ./internal/arch
 	$(GOLANGCI) run ./...
 	$(GOLANGCI) run --build-tags production ./...

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,9 +14,9 @@ import (
 // figure is what one drain came to.
 type figure struct {
 	rate      float64 // pushes a second, from the first result to the last
-	cpu       float64 // CPU seconds of the worker for 1,000 pushes
-	serverCPU float64 // and of the server
-	rss       float64 // the worker's peak, MiB
+	cpu       float64 // CPU seconds of the workers for 1,000 pushes
+	serverCPU float64 // and of the servers
+	rss       float64 // the largest worker's peak, MiB
 	whole     float64 // seconds from the worker's start to the last result
 }
 
@@ -31,20 +29,20 @@ const drainLimit = 2 * time.Minute
 func drain(ctx context.Context, bin *binaries, c contender, o options) (figure, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, drainLimit, errTimeout)
 	defer cancel()
-	s, err := startServer(ctx, bin, o.sync)
+	b, err := startBroker(ctx, bin, o)
 	if err != nil {
 		return figure{}, err
 	}
-	defer s.stop()
+	defer b.stop()
 	count := o.count / max(c.share, 1)
-	if err := preload(ctx, s.js, count, c.avatar, o.stale); err != nil {
+	if err := preload(ctx, b.js, count, c.avatar, o.stale); err != nil {
 		return figure{}, err
 	}
-	f, err := timed(ctx, s, c, count)
+	f, err := timed(ctx, b, c, o.workers, count)
 	if err != nil {
 		return figure{}, err
 	}
-	return f, s.verify(ctx, count)
+	return f, b.verify(ctx, count)
 }
 
 func preload(ctx context.Context, js jetstream.JetStream, count int, avatar string, stale bool) error {
@@ -78,10 +76,9 @@ func push(i int, avatar string) *nats.Msg {
 
 // timed times the drain from the first result to the last, so that a worker's
 // start counts for none.
-func timed(ctx context.Context, s *server, c contender, count int) (figure, error) {
-	var log bytes.Buffer
-	before, began := used(s.cmd.Process.Pid), time.Now()
-	cmd, err := s.start(ctx, c, &log)
+func timed(ctx context.Context, b *broker, c contender, workers, count int) (figure, error) {
+	before, began := b.used(), time.Now()
+	fleet, err := b.start(ctx, c, workers)
 	if err != nil {
 		return figure{}, err
 	}
@@ -90,12 +87,11 @@ func timed(ctx context.Context, s *server, c contender, count int) (figure, erro
 	for now < uint64(count) {
 		select {
 		case <-ctx.Done():
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			return figure{}, fmt.Errorf("%w: %d of %d results\n%s", context.Cause(ctx), now, count, log.String())
+			return figure{}, fmt.Errorf("%w: %d of %d results\n%s", context.Cause(ctx), now, count, fleet.kill())
 		case <-time.After(10 * time.Millisecond):
 		}
-		if now, err = s.results(ctx); err != nil {
+		if now, err = b.results(ctx); err != nil {
+			fleet.kill()
 			return figure{}, err
 		}
 		if first.IsZero() && now > 0 {
@@ -105,21 +101,18 @@ func timed(ctx context.Context, s *server, c contender, count int) (figure, erro
 	took := time.Since(first)
 	thousands := float64(count) / 1000
 	f := figure{
-		rate: float64(uint64(count)-had) / took.Seconds(), rss: peak(cmd.Process.Pid), whole: time.Since(began).Seconds(),
-		serverCPU: (used(s.cmd.Process.Pid) - before) / thousands,
+		rate: float64(uint64(count)-had) / took.Seconds(), rss: fleet.peak(), whole: time.Since(began).Seconds(),
+		serverCPU: (b.used() - before) / thousands,
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if err := cmd.Wait(); err != nil && !c.peer {
-		return figure{}, fmt.Errorf("%w\n%s", err, log.String())
-	}
-	f.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds() / thousands
-	return f, nil
+	cpu, err := fleet.stop()
+	f.cpu = cpu / thousands
+	return f, err
 }
 
 // verify reads the results: none is missing, none is there twice.
-func (s *server) verify(ctx context.Context, count int) error {
+func (b *broker) verify(ctx context.Context, count int) error {
 	seen := make(map[string]int, count)
-	err := s.each(ctx, func(callID string, _ time.Time) { seen[callID]++ })
+	err := b.each(ctx, func(callID string, _ time.Time) { seen[callID]++ })
 	if err != nil {
 		return err
 	}
@@ -132,12 +125,12 @@ func (s *server) verify(ctx context.Context, count int) error {
 }
 
 // each calls f with every result that is stored and the server's time of it.
-func (s *server) each(ctx context.Context, f func(callID string, at time.Time)) error {
-	count, err := s.results(ctx)
+func (b *broker) each(ctx context.Context, f func(callID string, at time.Time)) error {
+	count, err := b.results(ctx)
 	if err != nil {
 		return err
 	}
-	consumer, err := s.js.OrderedConsumer(ctx, "VOIP_RESULT", jetstream.OrderedConsumerConfig{})
+	consumer, err := b.js.OrderedConsumer(ctx, "VOIP_RESULT", jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"slices"
-	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -31,25 +29,26 @@ const baseline = "null-claims"
 func latency(ctx context.Context, bin *binaries, c contender, o options) (latencies, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.duration+time.Minute, errTimeout)
 	defer cancel()
-	s, err := startServer(ctx, bin, o.sync)
+	b, err := startBroker(ctx, bin, o)
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
-	var log bytes.Buffer
-	cmd, err := s.start(ctx, c, &log)
+	defer b.stop()
+	fleet, err := b.start(ctx, c, o.workers)
 	if err != nil {
 		return nil, err
 	}
-	began, count, err := send(ctx, s, c, o)
+	began, count, err := send(ctx, b, c, o)
 	if err == nil {
-		err = s.await(ctx, uint64(count))
+		err = b.await(ctx, uint64(count))
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if ended := cmd.Wait(); err != nil || ended != nil && !c.peer {
-		return nil, fmt.Errorf("%w, %w\n%s", err, ended, log.String())
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, fleet.kill())
 	}
-	if err := s.verify(ctx, count); err != nil {
+	if _, err := fleet.stop(); err != nil {
+		return nil, err
+	}
+	if err := b.verify(ctx, count); err != nil {
 		return nil, err
 	}
 	at := make(map[string]time.Time, count)
@@ -57,7 +56,7 @@ func latency(ctx context.Context, bin *binaries, c contender, o options) (latenc
 		at[callID(i)] = began.Add(time.Duration(i) * time.Second / time.Duration(o.rate))
 	}
 	var all latencies
-	err = s.each(ctx, func(callID string, stored time.Time) {
+	err = b.each(ctx, func(callID string, stored time.Time) {
 		if intended := at[callID]; intended.Sub(began) >= time.Second {
 			all = append(all, stored.Sub(intended))
 		}
@@ -66,26 +65,26 @@ func latency(ctx context.Context, bin *binaries, c contender, o options) (latenc
 	return all, err
 }
 
-func send(ctx context.Context, s *server, c contender, o options) (began time.Time, count int, err error) {
+func send(ctx context.Context, b *broker, c contender, o options) (began time.Time, count int, err error) {
 	count = int(o.duration.Seconds() * float64(o.rate))
 	began = time.Now().Add(time.Second) // the worker starts meanwhile
 	for i := range count {
-		time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(o.rate))))
-		if _, err := s.js.PublishMsgAsync(push(i, c.avatar)); err != nil {
+		pass(ctx, time.Until(began.Add(time.Duration(i)*time.Second/time.Duration(o.rate))))
+		if _, err := b.js.PublishMsgAsync(push(i, c.avatar)); err != nil {
 			return began, 0, err
 		}
 	}
 	select {
-	case <-s.js.PublishAsyncComplete():
+	case <-b.js.PublishAsyncComplete():
 		return began, count, nil
 	case <-ctx.Done():
 		return began, count, context.Cause(ctx)
 	}
 }
 
-func (s *server) await(ctx context.Context, count uint64) error {
+func (b *broker) await(ctx context.Context, count uint64) error {
 	for {
-		now, err := s.results(ctx)
+		now, err := b.results(ctx)
 		if err != nil || now >= count {
 			return err
 		}

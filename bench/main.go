@@ -20,6 +20,7 @@ import (
 
 type options struct {
 	count, rounds, rate int
+	workers, servers    int
 	duration            time.Duration
 	latency, stale      bool
 	only, against, sync string
@@ -41,6 +42,8 @@ func main() {
 	flag.BoolVar(&o.stale, "stale", false, "a backlog of which nine of ten pushes have expired, and the last has not")
 	flag.IntVar(&o.rate, "rate", 1000, "pushes a second, with -latency")
 	flag.DurationVar(&o.duration, "duration", 10*time.Second, "how long to send, with -latency")
+	flag.IntVar(&o.workers, "workers", 1, "processes of each worker, on one consumer")
+	flag.IntVar(&o.servers, "servers", 1, "nats-server processes: 1, or 3 as a cluster, with three replicas of everything")
 	flag.StringVar(&o.only, "only", "", "comma-separated names of the workers to run; empty: all")
 	flag.StringVar(&o.against, "against", "", "comma-separated NAME=PATH of other builds of the worker to compare with")
 	flag.StringVar(&o.sync, "sync", "", "the server's sync_interval, such as always; empty: its default")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"os/signal"
 	"strconv"
@@ -99,7 +100,8 @@ func (n *null) concurrent(msg jetstream.Msg) {
 			}
 			select {
 			case <-record.Ok():
-			case <-record.Err():
+			case err := <-record.Err():
+				fmt.Fprintln(os.Stderr, "a claim failed:", err)
 				return
 			}
 		}
