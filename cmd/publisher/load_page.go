@@ -26,10 +26,11 @@ type gridLine struct {
 	Label string
 }
 
-// chartLine is drawn in pieces: where there is no value there is no line.
+// chartLine is drawn in pieces: where there is no value there is no line. Its
+// name is its class on the page, which has the colours.
 type chartLine struct {
-	Name, Color string
-	Pieces      []string
+	Name   string
+	Pieces []string
 }
 
 // Size of a chart's inside, as the page has it.
@@ -43,13 +44,13 @@ func (l *loadReport) page(w io.Writer) error {
 	t, err := template.New("report").Parse(pageText)
 	if err == nil {
 		err = t.Execute(w, map[string]any{"Report": l, "Charts": []chart{
-			l.chart("Latency, push to result", "ms, each ten times the one below", logarithmic,
-				series{"p50", "#2563eb", func(m *moment) float64 { return m.P50 }},
-				series{"p99", "#d97706", func(m *moment) float64 { return m.P99 }},
-				series{"max", "#dc2626", func(m *moment) float64 { return m.Max }}),
+			l.chart("Latency, push to result", "ms, logarithmic", logarithmic,
+				series{"p50", func(m *moment) float64 { return m.P50 }},
+				series{"p99", func(m *moment) float64 { return m.P99 }},
+				series{"max", func(m *moment) float64 { return m.Max }}),
 			l.chart("Throughput", "a second", linear,
-				series{"sent", "#64748b", func(m *moment) float64 { return float64(m.Sent) / l.stepSeconds() }},
-				series{"results", "#059669", func(m *moment) float64 { return float64(m.Results) / l.stepSeconds() }}),
+				series{"sent", func(m *moment) float64 { return float64(m.Sent) / l.stepSeconds() }},
+				series{"results", func(m *moment) float64 { return float64(m.Results) / l.stepSeconds() }}),
 		}})
 	}
 	if err != nil {
@@ -67,8 +68,8 @@ func (l *loadReport) stepSeconds() float64 {
 }
 
 type series struct {
-	name, color string
-	of          func(*moment) float64
+	name string
+	of   func(*moment) float64
 }
 
 // scale says how high a value stands, 0 to 1, and where lines help to read it.
@@ -111,7 +112,7 @@ func (l *loadReport) chart(title, unit string, scaled scale, all ...series) char
 		c.End = strconv.FormatFloat(l.Course[n-1].AtSeconds+l.stepSeconds(), 'f', 0, 64)
 	}
 	for _, s := range all {
-		c.Lines = append(c.Lines, chartLine{s.name, s.color, l.pieces(height, s.of)})
+		c.Lines = append(c.Lines, chartLine{s.name, l.pieces(height, s.of)})
 	}
 	return c
 }
@@ -119,6 +120,9 @@ func (l *loadReport) chart(title, unit string, scaled scale, all ...series) char
 func (l *loadReport) pieces(height func(float64) (float64, bool), of func(*moment) float64) (all []string) {
 	var points []string
 	flush := func() {
+		if len(points) == 1 { // a dot
+			points = append(points, points[0])
+		}
 		if len(points) > 0 {
 			all = append(all, strings.Join(points, " "))
 		}
@@ -130,7 +134,7 @@ func (l *loadReport) pieces(height func(float64) (float64, bool), of func(*momen
 			flush()
 			continue
 		}
-		x := chartWidth * float64(i) / float64(max(1, len(l.Course)-1))
+		x := chartWidth * (float64(i) + 0.5) / float64(len(l.Course)) // the middle of its part of the run
 		points = append(points, fmt.Sprintf("%.1f,%.1f", x, chartHeight*(1-y)))
 	}
 	flush()
