@@ -44,6 +44,9 @@ func (f *dlqFilter) register(c *cobra.Command, most int, what string) {
 	cli.Values(c, "reason", cli.Reasons(true)...)
 }
 
+// narrowed says whether the filter leaves anything out.
+func (f *dlqFilter) narrowed() bool { return len(f.reasons) > 0 || f.callID != "" || f.since > 0 }
+
 func (f *dlqFilter) validate() (err error) {
 	for _, r := range f.reasons {
 		if r == "" || strings.Trim(r, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
@@ -83,6 +86,17 @@ func (f *dlqFilter) scan(ctx context.Context, s *cli.Session, each func(*deadLet
 		d := newDeadLetter(e.Sequence, e.Subject, e.Header, e.At)
 		return each(&d)
 	})
+}
+
+// chosen are the entries that are meant, eight bytes for each.
+func (f *dlqFilter) chosen(ctx context.Context, s *cli.Session) (sequences []uint64, err error) {
+	err = f.scan(ctx, s, func(d *deadLetter) error {
+		if sequences = append(sequences, d.Sequence); len(sequences) == f.max {
+			return cli.ErrEnough
+		}
+		return nil
+	})
+	return sequences, err
 }
 
 // openDLQ connects and finds the stream.

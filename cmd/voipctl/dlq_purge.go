@@ -87,17 +87,6 @@ func dlqPurge(cmd *cobra.Command, f *purgeFlags) error {
 	return err
 }
 
-// chosen are the entries that are meant, eight bytes for each.
-func (f *purgeFlags) chosen(ctx context.Context, s *cli.Session) (sequences []uint64, err error) {
-	err = f.scan(ctx, s, func(d *deadLetter) error {
-		if sequences = append(sequences, d.Sequence); len(sequences) == f.max {
-			return cli.ErrEnough
-		}
-		return nil
-	})
-	return sequences, err
-}
-
 // confirmed asks; anything but a yes is a no.
 func confirmed(cmd *cobra.Command, n uint64) bool {
 	fmt.Fprintf(cmd.ErrOrStderr(), "delete %d dead letters for good? [y/N] ", n)

@@ -14,20 +14,26 @@ import (
 	"github.com/voip-push/worker/internal/voip"
 )
 
-type dlqShowFlags struct{ private, asJSON bool }
+type dlqShowFlags struct {
+	dlqFilter
+
+	private, asJSON bool
+}
 
 func newDLQShow() *cobra.Command {
 	var f dlqShowFlags
 	c := &cobra.Command{
-		Use:   "show SEQUENCE...",
+		Use:   "show [SEQUENCE...]",
 		Short: "Print dead letters whole: headers and body",
-		Long: `Print dead letters whole, by the sequences that "dlq list" shows: headers and body.
+		Long: `Print dead letters whole, headers and body: by the sequences that "dlq list" shows, or
+those of a call, a reason or a time, oldest first.
+
 Names, addresses of pictures, opaque data and the values of foreign headers are left
 out but for --private or LOG_PRIVATE=true.`,
-		Example: "  voipctl dlq show 17\n  voipctl dlq show 17 18 --private --json",
-		Args:    cobra.MinimumNArgs(1),
+		Example: "  voipctl dlq show 17 18\n  voipctl dlq show --call-id c-1 --private\n  voipctl dlq show --reason CRASH_LOOP --max 3 --json",
 		RunE:    func(cmd *cobra.Command, args []string) error { return dlqShow(cmd, args, &f) },
 	}
+	f.register(c, 20, "show at most so many (0: all)")
 	c.Flags().BoolVar(&f.private, "private", false, "show private values")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print each as JSON on a line of its own")
 	return c
@@ -43,20 +49,40 @@ type shownLetter struct {
 	Body    string              `json:"body"`
 }
 
-func dlqShow(cmd *cobra.Command, args []string, f *dlqShowFlags) error {
+// given are the sequences on the command line. There are some, or a filter.
+func (f *dlqShowFlags) given(args []string) ([]uint64, error) {
+	if (len(args) > 0) == f.narrowed() {
+		return nil, cli.Usage(errors.New("which? want sequences, or a filter: --call-id, --reason or --since"))
+	}
 	sequences := make([]uint64, 0, len(args))
 	for _, arg := range args {
 		n, err := strconv.ParseUint(arg, 10, 64)
 		if err != nil || n == 0 {
-			return cli.Usage(fmt.Errorf("%q is no sequence: see voipctl dlq list", arg))
+			return nil, cli.Usage(fmt.Errorf("%q is no sequence: see voipctl dlq list", arg))
 		}
 		sequences = append(sequences, n)
+	}
+	return sequences, f.validate()
+}
+
+func dlqShow(cmd *cobra.Command, args []string, f *dlqShowFlags) error {
+	sequences, err := f.given(args)
+	if err != nil {
+		return err
 	}
 	ctx, s, stream, err := openDLQ(cmd)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	if f.narrowed() {
+		if sequences, err = f.chosen(ctx, s); err == nil && len(sequences) == 0 {
+			err = errors.New("there is no such dead letter")
+		}
+		if err != nil {
+			return err
+		}
+	}
 	var errs []error
 	for _, n := range sequences {
 		msg, err := stream.GetMsg(ctx, n)

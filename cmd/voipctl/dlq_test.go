@@ -103,6 +103,25 @@ func TestDLQShow(t *testing.T) {
 			t.Errorf("%v: %s", args, out)
 		}
 	}
+	r.dead("d", voip.ReasonInvalidCall, 8)
+	r.dead("e", voip.ReasonCrashLoop, 9)
+	for line, want := range map[string]string{"2 3": "de", "--call-id d": "d", "--reason CRASH_LOOP": "e", "--since 1h": "cde", "--since 1h --max 2": "cd"} {
+		var got strings.Builder
+		lines := voipctl(t, cli.Done, append([]string{"dlq", "show", "--json"}, strings.Fields(line)...)...)
+		for one := range strings.Lines(lines) {
+			var l shownLetter
+			if err := json.Unmarshal([]byte(one), &l); err != nil {
+				t.Fatal(err)
+			}
+			got.WriteString(l.CallID)
+		}
+		if got.String() != want {
+			t.Errorf("%s: %s, want %s", line, &got, want)
+		}
+	}
+	if out := voipctl(t, cli.Failed, "dlq", "show", "--call-id", "nobody"); out != "voipctl: there is no such dead letter\n" {
+		t.Errorf("%q", out)
+	}
 	if out := voipctl(t, cli.Failed, "dlq", "show", "99"); out != "voipctl: there is no dead letter 99\n" {
 		t.Errorf("%q", out)
 	}
@@ -167,6 +186,8 @@ func TestDLQMisuse(t *testing.T) {
 		{"list", "--since", "-1s"},
 		{"show"},
 		{"show", "first"},
+		{"show", "1", "--call-id", "c"},
+		{"show", "--call-id", " c"},
 		{"redrive", "--extend", "6m"},
 		{"redrive", "--extend", "-1s"},
 		{"redrive", "--rate", "-1"},

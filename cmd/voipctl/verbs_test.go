@@ -18,6 +18,7 @@ func TestVerbsRefuse(t *testing.T) {
 		{Line: "audit", Stream: "VOIP_PUSH", Subject: "$JS.API.CONSUMER.CREATE.VOIP_PUSH.>", Empty: "0 pushes and 0 results in the last 10m0s"},
 		{Line: "dlq list", Stream: "VOIP_DLQ", Subject: "$JS.API.CONSUMER.CREATE.VOIP_DLQ.>", Empty: "0 dead letters\n"},
 		{Line: "dlq show 1", Stream: "VOIP_DLQ", Subject: "$JS.API.STREAM.MSG.GET.VOIP_DLQ", Empty: "there is no dead letter 1", EmptyCode: cli.Failed},
+		{Line: "dlq show --call-id c", Stream: "VOIP_DLQ", Subject: "$JS.API.CONSUMER.CREATE.VOIP_DLQ.>", Empty: "there is no such dead letter", EmptyCode: cli.Failed},
 		{Line: "dlq redrive --dry-run", Stream: "VOIP_DLQ", Subject: "$JS.API.CONSUMER.CREATE.VOIP_DLQ.>", Empty: "0 of 0 dead letters can be redriven\n"},
 		{Line: "dlq redrive --extend 1m", Stream: "VOIP_DLQ", Subject: "$JS.API.STREAM.MSG.GET.VOIP_DLQ", Empty: "0 redriven\n"},
 		{Line: "dlq purge --force", Stream: "VOIP_DLQ", Subject: "$JS.API.STREAM.PURGE.VOIP_DLQ", Empty: "0 dead letters match\n0 deleted\n"},
