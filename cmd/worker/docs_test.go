@@ -14,3 +14,8 @@ func TestDocs(t *testing.T) {
 	t.Parallel()
 	clitest.Docs(t, newRoot())
 }
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	clitest.Complete(t, newRoot, clitest.Offer{Line: "pro", Want: "provision"}, clitest.Offer{Line: "provision --d", Want: "--dry-run"})
+}

@@ -19,7 +19,7 @@ func Markdown(root *cobra.Command) ([]byte, error) {
 }
 
 // completion stands for what cobra itself has to say of it, at length.
-const completion = "\n## %[1]s completion\n\n```text\nPrint what completes commands and flags in a shell: bash, zsh, fish or powershell.\n\n" +
+const completion = "\n## %[1]s completion\n\n```text\nPrint what completes commands, flags and their values in a shell: bash (with its\npackage bash-completion), zsh, fish or powershell.\n\n" +
 	"Usage:\n  %[1]s completion SHELL\n\n" +
 	"Examples:\n  source <(%[1]s completion bash)\n  %[1]s completion zsh > \"${fpath[1]}/_%[1]s\"\n" +
 	"  %[1]s completion fish > ~/.config/fish/completions/%[1]s.fish\n```\n"
