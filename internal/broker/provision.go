@@ -80,9 +80,24 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drif
 	return append(changed, drift...), err
 }
 
+// ask looks again when nobody has answered: a cluster that is just starting has
+// no leader, and without one a question is not answered late but never.
+func ask[T any](ctx context.Context, look func(context.Context) (T, error)) (T, error) {
+	for {
+		soon, cancel := context.WithTimeout(ctx, askTimeout)
+		found, err := look(soon)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return found, err
+		}
+	}
+}
+
+const askTimeout = 2 * time.Second
+
 func inspectStream(ctx context.Context, js jetstream.JetStream, want *jetstream.StreamConfig) (mended *jetstream.StreamConfig, drift []Drift, err error) {
 	object := "stream " + want.Name
-	s, err := js.Stream(ctx, want.Name)
+	s, err := ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, want.Name) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, []Drift{{Object: object, Severity: Missing}}, nil
 	}
@@ -140,7 +155,9 @@ func firstPush(ctx context.Context, js jetstream.JetStream) (uint64, error) {
 
 func inspectConsumer(ctx context.Context, js jetstream.JetStream, cfg *Config) (mended *jetstream.ConsumerConfig, drift []Drift, err error) {
 	const object = "consumer " + voip.ConsumerWorkers
-	c, err := js.Consumer(ctx, voip.StreamPush, voip.ConsumerWorkers)
+	c, err := ask(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+		return js.Consumer(ctx, voip.StreamPush, voip.ConsumerWorkers)
+	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, []Drift{{Object: object, Severity: Missing}}, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voip-push/worker/internal/broker"
@@ -31,6 +33,30 @@ func inspect(t *testing.T, js jetstream.JetStream, cfg *broker.Config) []broker.
 		t.Fatal(err)
 	}
 	return drift
+}
+
+// TestInspectAsksAgain: a cluster without a leader leaves a question unanswered.
+func TestInspectAsksAgain(t *testing.T) {
+	t.Parallel()
+	s := testkit.Broker(t, testkit.WithServer(func(o *server.Options) { o.JetStream = false }))
+	nc := s.Conn(t)
+	asked := map[string]int{}
+	if _, err := nc.Subscribe("$JS.API.>", func(m *nats.Msg) {
+		if asked[m.Subject]++; asked[m.Subject] == 1 && strings.Contains(m.Subject, "VOIP_PUSH") {
+			return // the one that asks for the stream, and that for its consumer
+		}
+		if err := m.Respond([]byte(`{"type":"response","error":{"code":404,"err_code":10059,"description":"stream not found"}}`)); err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(inspect(t, s.JS(t), &s.Config)); len(got) != 6 {
+		t.Errorf("%q, want all six missing", got)
+	}
 }
 
 // The contract's table, written out again: what a server has after Provision.
