@@ -69,6 +69,11 @@ func (g *gateway) call(id string, headers ...string) {
 // load publishes calls at a steady rate, whatever the broker does, and returns
 // a function that waits until all of them are stored.
 func (g *gateway) load(name string, count, rate int) (stored func()) {
+	return g.each(name, count, rate, func(id string) { g.call(id) })
+}
+
+// each does so with calls that one makes oneself.
+func (g *gateway) each(name string, count, rate int, call func(id string)) (stored func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		const tick = 10 * time.Millisecond
@@ -79,7 +84,7 @@ func (g *gateway) load(name string, count, rate int) (stored func()) {
 			<-t.C
 			for due := min(count, int(time.Since(began).Seconds()*float64(rate))); i < due; i++ {
 				id := fmt.Sprintf("%s-%d", name, i)
-				wg.Go(func() { g.call(id) })
+				wg.Go(func() { call(id) })
 			}
 		}
 	})
