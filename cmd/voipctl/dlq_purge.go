@@ -76,7 +76,7 @@ func dlqPurge(cmd *cobra.Command, f *purgeFlags) error {
 		if !f.force && !confirmed(cmd, r.Matched) {
 			return errors.New("nothing is deleted")
 		}
-		err = f.purge(ctx, stream, sequences, pace, &r)
+		err = f.purge(ctx, stream, sequences, pace, &r, cli.NewMeter(cmd.ErrOrStderr(), "deleting", len(sequences)))
 	}
 	if f.asJSON {
 		return errors.Join(err, cli.JSON(cmd.OutOrStdout(), r))
@@ -100,7 +100,7 @@ func confirmed(cmd *cobra.Command, n uint64) bool {
 
 // purge deletes the entries: at once where every one of the subject is meant,
 // up to the last that was counted, else one by one.
-func (f *purgeFlags) purge(ctx context.Context, stream jetstream.Stream, sequences []uint64, pace *pace, r *purgeReport) error {
+func (f *purgeFlags) purge(ctx context.Context, stream jetstream.Stream, sequences []uint64, pace *pace, r *purgeReport, meter *cli.Meter) error {
 	if f.since == 0 && f.max == 0 && f.rate == 0 {
 		if err := f.purgeAll(ctx, stream, sequences[len(sequences)-1]); err != nil {
 			return cli.Fault(ctx, voip.StreamDLQ, err)
@@ -117,6 +117,7 @@ func (f *purgeFlags) purge(ctx context.Context, stream jetstream.Stream, sequenc
 			return cli.Fault(ctx, voip.StreamDLQ, err)
 		}
 		r.Purged++
+		meter.At(r.Purged)
 	}
 	return nil
 }

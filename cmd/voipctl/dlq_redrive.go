@@ -9,11 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
-	"github.com/voip-push/worker/internal/voip"
 )
 
 const maxExtend = 5 * time.Minute
@@ -111,7 +109,8 @@ func dlqRedrive(cmd *cobra.Command, f *redriveFlags) error {
 		r.printPlan(w)
 	}
 	if !f.dryRun {
-		err = redriveAll(ctx, s, stream, f, pace, sequences, &r)
+		d := &redriver{session: s, stream: stream, flags: f, report: &r, sent: map[string]bool{}}
+		err = d.all(ctx, pace, sequences, cli.NewMeter(cmd.ErrOrStderr(), "redriving", len(sequences)))
 	}
 	if f.asJSON {
 		if printed := cli.JSON(w, r); err == nil {
@@ -174,23 +173,4 @@ func (r *redriveReport) print(w io.Writer) {
 		}
 	}
 	fmt.Fprintln(w)
-}
-
-func redriveAll(ctx context.Context, s *cli.Session, stream jetstream.Stream, f *redriveFlags, pace *pace, sequences []uint64, r *redriveReport) error {
-	if len(sequences) == 0 {
-		return nil
-	}
-	d := &redriver{session: s, stream: stream, flags: f, report: r, sent: map[string]bool{}}
-	if err := d.before(ctx); err != nil {
-		return err
-	}
-	for _, sequence := range sequences {
-		if err := pace.next(ctx); err != nil {
-			return cli.Fault(ctx, voip.StreamDLQ, err)
-		}
-		if err := d.one(ctx, sequence); err != nil {
-			return err
-		}
-	}
-	return nil
 }

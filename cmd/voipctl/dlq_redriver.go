@@ -28,6 +28,26 @@ type redriver struct {
 // stepTimeout is for the steps of one entry, which is finished once it is begun.
 const stepTimeout = 10 * time.Second
 
+// all takes the entries to their ends, at the pace, until it is told to stop.
+func (d *redriver) all(ctx context.Context, pace *pace, sequences []uint64, meter *cli.Meter) error {
+	if len(sequences) == 0 {
+		return nil
+	}
+	if err := d.before(ctx); err != nil {
+		return err
+	}
+	for i, sequence := range sequences {
+		if err := pace.next(ctx); err != nil {
+			return cli.Fault(ctx, voip.StreamDLQ, err)
+		}
+		if err := d.one(ctx, sequence); err != nil {
+			return err
+		}
+		meter.At(uint64(i + 1))
+	}
+	return nil
+}
+
 // before reads which redriven pushes the stream holds: an earlier redrive may
 // have been cut off between storing one and deleting its entry. The broker's
 // own check of ids reaches back 15 minutes, this one as far as pushes are kept.

@@ -8,7 +8,8 @@ import (
 )
 
 // Where the stock `nats server check consumer` and `… stream` find their
-// thresholds when they are given none.
+// Where the stock `nats server check stream`, `nats audit` and whatever else is
+// built on jsm.go find their thresholds when they are given none.
 const (
 	monitorPrefix     = "io.nats.monitor."
 	monitorEnabled    = monitorPrefix + "enabled"

@@ -3,21 +3,31 @@ package cli
 import (
 	"fmt"
 	"io"
+	"time"
 )
 
-// meter says now and then how far a long reading has come.
-type meter struct {
-	w      io.Writer
-	stream string
-	all    uint64 // messages to read
-	ticks  int
+// Meter says now and then how far something long has come.
+type Meter struct {
+	w     io.Writer
+	doing string
+	all   uint64
+	next  time.Time
 }
 
-// meterEvery is in ticks of a scan, which come once a second.
-const meterEvery = 5
+const meterEvery = 5 * time.Second
 
-func (m *meter) tick(read uint64) {
-	if m.ticks++; m.ticks%meterEvery == 0 {
-		fmt.Fprintf(m.w, "reading %s: %d of %d\n", m.stream, read, m.all)
+// NewMeter is for something of so many steps that begins now. What it is doing
+// may be printed, for it is not the output.
+func NewMeter(stderr io.Writer, doing string, all int) *Meter {
+	return &Meter{stderr, doing, uint64(max(0, all)), time.Now().Add(meterEvery)}
+}
+
+// At is called over and over, with how many steps are done.
+func (m *Meter) At(done uint64) {
+	now := time.Now()
+	if now.Before(m.next) {
+		return
 	}
+	m.next = now.Add(meterEvery)
+	fmt.Fprintf(m.w, "%s: %d of %d\n", m.doing, done, m.all)
 }

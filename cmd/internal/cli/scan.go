@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,7 +54,7 @@ func (s *Session) Scan(ctx context.Context, what Scan, each func(*Entry) error) 
 	}
 	r := reading{
 		each: each, until: state.LastSeq, all: len(what.Subjects) == 0, end: make(chan error, 1),
-		meter: meter{w: s.stderr, stream: what.Stream},
+		stderr: s.stderr,
 	}
 	if err := r.run(ctx, s.JS, &what); err != nil {
 		return Fault(ctx, what.Stream, err)
@@ -68,8 +69,9 @@ type reading struct {
 	all    bool // every message is read, the last one too
 	end    chan error
 	seen   atomic.Uint64 // messages so far
+	taken  atomic.Uint64 // the consumer's number of the last
 	failed error         // each's own
-	meter  meter
+	stderr io.Writer
 
 	mu   sync.Mutex // held while each runs
 	over bool
@@ -88,13 +90,12 @@ func (r *reading) run(ctx context.Context, js jetstream.JetStream, what *Scan) e
 	if err != nil || info.NumPending == 0 {
 		return err
 	}
-	r.meter.all = info.NumPending
 	consuming, err := ordered.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(scanAhead, scanAheadBytes))
 	if err != nil {
 		return err
 	}
 	defer consuming.Stop()
-	err = r.wait(ctx, ordered)
+	err = r.wait(ctx, ordered, NewMeter(r.stderr, "reading "+what.Stream, int(info.NumPending)))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
@@ -103,7 +104,7 @@ func (r *reading) run(ctx context.Context, js jetstream.JetStream, what *Scan) e
 
 // wait waits for the end. What is deleted while it is read may leave no last
 // message to end by: when none came for a while the consumer is asked.
-func (r *reading) wait(ctx context.Context, ordered jetstream.Consumer) error {
+func (r *reading) wait(ctx context.Context, ordered jetstream.Consumer, meter *Meter) error {
 	idle := time.NewTicker(scanIdle)
 	defer idle.Stop()
 	for last := uint64(0); ; last = r.seen.Load() {
@@ -114,15 +115,22 @@ func (r *reading) wait(ctx context.Context, ordered jetstream.Consumer) error {
 			return context.Cause(ctx)
 		case <-idle.C:
 		}
-		r.meter.tick(r.seen.Load())
+		meter.At(r.seen.Load())
 		if r.seen.Load() != last {
 			continue
 		}
 		info, err := ordered.Info(ctx)
-		if err == nil && info.NumPending == 0 && r.seen.Load() == last {
+		if err == nil && info.NumPending == 0 && r.caughtUp(info.Delivered.Consumer) {
 			return nil
 		}
 	}
+}
+
+// caughtUp says whether all that the consumer has delivered is taken: its last
+// message may be behind its word that nothing is left. One that has begun anew
+// has delivered nothing yet.
+func (r *reading) caughtUp(delivered uint64) bool {
+	return delivered == 0 || delivered == r.taken.Load()
 }
 
 func (r *reading) take(msg jetstream.Msg) {
@@ -133,6 +141,7 @@ func (r *reading) take(msg jetstream.Msg) {
 	if err != nil || r.over {
 		return // no message of the stream, or one too many
 	}
+	r.taken.Store(meta.Sequence.Consumer)
 	if meta.Sequence.Stream > r.until {
 		r.finish(nil)
 		return
