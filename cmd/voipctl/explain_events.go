@@ -49,7 +49,14 @@ func (e *explainer) claimed(r *callRecord) {
 		e.add(r.at, "delivered again", "push %d, delivery %d, taken over by %s", r.Sequence, r.Deliveries, r.Worker)
 	case !e.pushes[r.Sequence]:
 		e.attempts(r.Progress.Attempts)
-		e.add(r.at, "held", "push %d by %s, delivery %d, %d attempts so far, begun alone %d times", r.Sequence, r.Worker, r.Deliveries, r.Progress.Total, r.Starts)
+		detail := fmt.Sprintf("push %d, delivery %d, by %s", r.Sequence, r.Deliveries, r.Worker)
+		if r.Progress.Total > 0 {
+			detail += fmt.Sprintf("; attempts so far: %d", r.Progress.Total)
+		}
+		if r.Starts > 0 {
+			detail += fmt.Sprintf("; begun alone, and its worker lost: %d", r.Starts)
+		}
+		e.add(r.at, "held", "%s", detail)
 	}
 }
 

@@ -178,7 +178,7 @@ func (e *explainer) readDead(ctx context.Context) error {
 func (e *explainer) readCancels(ctx context.Context) error {
 	return e.session.Scan(ctx, cli.Scan{Stream: voip.StreamCancel}, func(m *cli.Entry) error {
 		if id, err := voip.DecodeCancel(m.Body); err == nil && id == e.callID {
-			e.add(m.At, "cancel", "")
+			e.add(m.At, "cancel stored", "%s %d", voip.StreamCancel, m.Sequence)
 		}
 		return nil
 	})

@@ -83,7 +83,7 @@ func TestExplain(t *testing.T) {
 	r.publish(&nats.Msg{Subject: voip.SubjectCancel, Data: []byte(`{"callId":"c"}`)})
 
 	what, out := explained(t, "c")
-	want := "push stored,dead letter stored,avatar,attempt 1,attempt 2,attempt 5,decided,result stored,redrive 1 stored,held,cancel"
+	want := "push stored,dead letter stored,avatar,attempt 1,attempt 2,attempt 5,decided,result stored,redrive 1 stored,held,cancel stored"
 	if got := strings.Join(what, ","); got != want {
 		t.Errorf("got  %s\nwant %s\n%s", got, want, out)
 	}
