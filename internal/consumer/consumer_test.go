@@ -252,6 +252,24 @@ func TestLeaseHolds(t *testing.T) {
 	testkit.Eventually(t, "none is held", func() bool { return n.counts.oldest.Load() == 0 })
 }
 
+// TestTimeInTheQueue: it ends when the push is here, however long ago the worker
+// asked for it.
+func TestTimeInTheQueue(t *testing.T) {
+	n := newRig(t).start(t, reported)
+	if err := testkit.Receive(t, "the pulling", n.states); err != nil {
+		t.Fatal(err)
+	}
+	const age = 20 * time.Second
+	stored := time.Now().Add(-age)
+	n.take(&nats.Msg{
+		Reply: fmt.Sprintf("$JS.ACK.VOIP_PUSH.voip-workers.1.99.1.%d.0", stored.UnixNano()),
+		Sub:   &nats.Subscription{}, Data: []byte(pushOf("c-1")),
+	}, stored.Add(-age))
+	if got := time.Duration(n.counts.inQueue.Load()); got < age || got > 2*age {
+		t.Errorf("%v in the queue, want %v", got, age)
+	}
+}
+
 // TestPanicIsThePushsOwn: the worker lives, and the push is dead.
 func TestPanicIsThePushsOwn(t *testing.T) {
 	r := newRig(t)

@@ -59,7 +59,7 @@ type counts struct {
 	noMetrics
 	duplicates, redeliveries, withoutID, dead, outcomes, queued atomic.Int32
 
-	oldest, everOldest atomic.Int64 // as time.Duration
+	oldest, everOldest, inQueue atomic.Int64 // as time.Duration
 }
 
 func (c *counts) Duplicate()        { c.duplicates.Add(1) }
@@ -71,9 +71,10 @@ func (c *counts) Oldest(age time.Duration) {
 	c.everOldest.Store(max(c.everOldest.Load(), int64(age))) // one goroutine tells
 }
 
-func (c *counts) Stage(name string, _ time.Duration) {
+func (c *counts) Stage(name string, took time.Duration) {
 	if name == stageQueue {
 		c.queued.Add(1)
+		c.inQueue.Store(int64(took))
 	}
 }
 

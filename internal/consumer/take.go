@@ -17,7 +17,7 @@ func (c *Consumer) take(msg *nats.Msg, asked time.Time) {
 	if d.deliveries > 1 {
 		c.recorder.Redelivery()
 	} else {
-		c.recorder.Stage(stageQueue, d.leased.Sub(d.stored))
+		c.recorder.Stage(stageQueue, c.clock.now().Sub(d.stored)) // not leased: that is a turn of the sweeper ago
 	}
 	earlier, adopted, count := c.leases.hold(d)
 	c.recorder.InFlight(count)
