@@ -27,7 +27,6 @@ type delivery struct {
 	began    time.Time // by this worker
 	settling time.Time // since when; zero: not yet
 	waited   bool      // for a retry, at least once
-	said     []byte    // what the broker was told of it; nil: nothing yet
 
 	// hard ends when the worker is cut off, and with nothing else: what settles
 	// the push runs in it, and attempts, which outlive a cancel and a stop.
@@ -43,7 +42,8 @@ type delivery struct {
 	deliveries uint64
 	leased     time.Time // when the broker was last known to hold the push for us
 	lost       bool
-	ended      error // why this worker lets go of the push, whatever ended the call
+	said       []byte // what the broker was told of it; nil: nothing yet
+	ended      error  // why this worker lets go of the push, whatever ended the call
 	hasClaimed bool
 	claiming   chan struct{} // closed by claimed; nil until another push waits for it
 }
@@ -134,6 +134,21 @@ func (d *delivery) forsake() {
 	d.lost = true
 	d.mu.Unlock()
 	d.end(voip.ErrLeaseLost)
+}
+
+// saying notes what the broker is told: by whoever settles the push or, when the
+// drain timeout is over, by who gives it back meanwhile.
+func (d *delivery) saying(what []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.said = what
+}
+
+// settlement is what the broker was told; empty: nothing.
+func (d *delivery) settlement() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return string(d.said)
 }
 
 // renew notes that the broker was told at a time that the push is in progress.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +79,25 @@ func TestHold(t *testing.T) {
 		if l.release(d); (l.count() == 0) != tt.adopt {
 			t.Errorf("%s: %d held after the first is let go", name, l.count())
 		}
+	}
+}
+
+// TestSayTwice: an answer that comes while the drain gives its push back settles
+// it on another goroutine; the race detector watches.
+func TestSayTwice(t *testing.T) {
+	l := newLeases(testkit.Broker(t).Conn(t), ackWait, slog.New(slog.DiscardHandler))
+	d := fakeDelivery(7, 1)
+	var both sync.WaitGroup
+	for _, what := range [][]byte{msgAck, msgNak} {
+		both.Go(func() {
+			if err := l.say(d, what); err != nil {
+				t.Errorf("say %s: %v", what, err)
+			}
+		})
+	}
+	both.Wait()
+	if got := d.settlement(); got != string(msgAck) && got != string(msgNak) {
+		t.Errorf("told %q", got)
 	}
 }
 

@@ -179,6 +179,6 @@ func (l *leases) say(d *delivery, what []byte) error {
 	if err := l.nc.Publish(reply, what); err != nil {
 		return err
 	}
-	d.said = what
+	d.saying(what)
 	return nil
 }

@@ -45,7 +45,7 @@ func (c *Consumer) spanned(d *delivery) {
 	_, deliveries := d.current()
 	span.SetAttributes(
 		attrCallID.String(d.envelope.CallID), attrSequence.Int64(int64(d.sequence)),
-		attrDeliveries.Int64(int64(deliveries)), attrSettlement.String(string(d.said)),
+		attrDeliveries.Int64(int64(deliveries)), attrSettlement.String(d.settlement()),
 	)
 	if id := d.header.Get(voip.HeaderMsgID); id != "" {
 		span.SetAttributes(semconv.MessagingMessageID(id))
