@@ -38,7 +38,7 @@ func (g *gatherer) Dial(network, address string) (net.Conn, error) {
 // out as soon as before. (A tenth of the CPU of worker and server together.)
 //
 // As with a socket's own buffer, Write says nothing about what arrives; an error
-// is told by the next one, and nats.go's pings find out the rest.
+// is told by the next one, and ends the reading too: nats.go reconnects.
 type gathered struct {
 	net.Conn
 
@@ -98,6 +98,7 @@ func (g *gathered) write() {
 		}
 		if err := g.flush(out); err != nil {
 			g.fail(err)
+			_ = g.Conn.Close() // else it is read from for two more pings, and no ack leaves
 			return
 		}
 		spare = out
