@@ -19,7 +19,7 @@ const (
 // drain lets go of all that is held.
 func (c *Consumer) drain(ctx context.Context) {
 	close(c.stopping)
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout-min(killMargin, c.cfg.DrainTimeout/5))
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout-min(killMargin, c.cfg.DrainTimeout/4))
 	defer cancel()
 	c.log.InfoContext(ctx, "draining", "held", c.leases.count())
 	c.puller.stop(ctx) // first, or what is given back would come straight back
@@ -41,7 +41,7 @@ func (c *Consumer) drain(ctx context.Context) {
 	c.runners.close()
 	// Acks and give-backs are fire and forget: they must have left before the
 	// connection closes.
-	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	flush, cancelFlush := context.WithTimeout(context.WithoutCancel(ctx), min(flushTimeout, c.cfg.DrainTimeout/10))
 	defer cancelFlush()
 	if err := c.nc.FlushWithContext(flush); err != nil {
 		c.log.WarnContext(ctx, "the last acks may not have left", "error", err)

@@ -178,7 +178,14 @@ func (h *Handler) panicked(ctx context.Context, stage voip.Stage, p any) {
 	h.Log.ErrorContext(ctx, "a push made its handler panic", "stage", stage, "panic", voip.Private(fmt.Sprint(p)), "stack", string(debug.Stack()))
 }
 
-func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (voip.UserProfile, error) {
+// picture recovers for itself: the connection step beside it is waited for.
+func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (picture voip.UserProfile, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.panicked(ctx, voip.StageAvatar, p)
+			err = errPanic
+		}
+	}()
 	began := time.Now()
 	picture, result, err := h.Avatars.Picture(ctx, push.Avatar, voip.AvatarSide(push.Density))
 	h.Recorder.Stage(stageAvatar, time.Since(began))

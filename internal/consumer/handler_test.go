@@ -94,6 +94,7 @@ func TestHandleOutcomes(t *testing.T) {
 		<-ctx.Done()
 		return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, Arrival: voip.MayHaveArrived}
 	}
+	panicking := pictures(func(context.Context, voip.Avatar, int) (voip.UserProfile, voip.AvatarResult, error) { panic("Li Lei") })
 	for name, tt := range map[string]struct {
 		body   string
 		header nats.Header
@@ -108,6 +109,7 @@ func TestHandleOutcomes(t *testing.T) {
 		stage    voip.Stage
 		attempts int
 		took     time.Duration // at most; 0: at once
+		least    time.Duration
 	}{
 		"reported":  {body: plainPush, send: ok, reason: voip.ReasonNone, stage: voip.StageReport, attempts: 1},
 		"malformed": {body: `{"callId":"c-1"}`, send: ok, reason: voip.ReasonMalformedPush, stage: voip.StageDecode},
@@ -178,9 +180,14 @@ func TestHandleOutcomes(t *testing.T) {
 			},
 		},
 		"a panic is the push's own": {
-			body: plainPush, send: ok, reason: voip.ReasonUnknownErrorReason, stage: voip.StageReport,
+			body: plainPush, send: ok, reason: voip.ReasonUnknownErrorReason, stage: voip.StageAvatar,
+			setup: func(h *Handler) { h.Avatars = panicking },
+		},
+		"a panic beside the connection step": {
+			body: plainPush, send: ok, reason: voip.ReasonUnknownErrorReason, stage: voip.StageAvatar, took: time.Second, least: time.Second,
 			setup: func(h *Handler) {
-				h.Avatars = pictures(func(context.Context, voip.Avatar, int) (voip.UserProfile, voip.AvatarResult, error) { panic("Li Lei") })
+				h.Avatars = panicking
+				h.Connector = connects(func(context.Context) error { time.Sleep(time.Second); return nil })
 			},
 		},
 	} {
@@ -209,8 +216,8 @@ func TestHandleOutcomes(t *testing.T) {
 				if v.Stage != tt.stage || v.Progress.Total != tt.attempts {
 					t.Errorf("stage %s after %d attempts, want %s after %d", v.Stage, v.Progress.Total, tt.stage, tt.attempts)
 				}
-				if took := time.Since(began); took > tt.took {
-					t.Errorf("took %v, want at most %v", took, tt.took)
+				if took := time.Since(began); took > tt.took || took < tt.least {
+					t.Errorf("took %v, want %v to %v", took, tt.least, tt.took)
 				}
 			})
 		})

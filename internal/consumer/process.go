@@ -19,7 +19,7 @@ func (c *Consumer) process(d *delivery, mine *claim) (held bool) {
 	d.claimed()
 	c.recorder.Stage(stageClaim, time.Since(d.began))
 	if err != nil {
-		c.unclaimed(d, err)
+		c.unclaimed(d, mine, err)
 		return false
 	}
 	switch what {
@@ -48,7 +48,7 @@ func (c *Consumer) giveBackUnbegun(d *delivery, mine *claim) {
 
 // unclaimed lets go of a push that could not be claimed: the worker stops, the
 // lease is lost, or a defect.
-func (c *Consumer) unclaimed(d *delivery, err error) {
+func (c *Consumer) unclaimed(d *delivery, mine *claim, err error) {
 	if errors.Is(err, errTaken) || errors.Is(err, voip.ErrLeaseLost) {
 		d.forsake()
 		return
@@ -56,7 +56,7 @@ func (c *Consumer) unclaimed(d *delivery, err error) {
 	if !errors.Is(err, voip.ErrStopping) {
 		c.log.WarnContext(d.hard, "a call could not be claimed", "sequence", d.sequence, "error", err)
 	}
-	c.giveBackUnstarted(d)
+	c.giveBackUnbegun(d, mine)
 }
 
 // run takes a claimed push through the pipeline and settles it.

@@ -56,7 +56,7 @@ func (n *Notifier) store(ctx context.Context, may func() error, msg *nats.Msg, s
 		switch {
 		case failed == nil:
 		case ctx.Err() != nil:
-			return false, unstored(ctx, msg, last)
+			return false, unstored(ctx, msg, failed)
 		case shrink != nil && tooLarge(failed):
 			msg, shrink = shrink(msg), nil
 		default:
@@ -71,7 +71,7 @@ func (n *Notifier) store(ctx context.Context, may func() error, msg *nats.Msg, s
 			return false, err
 		}
 		if ctx.Err() != nil {
-			return false, unstored(ctx, msg, last)
+			return false, unstored(ctx, msg, failed)
 		}
 		var ack jetstream.PubAck
 		if ack, failed = n.js.PublishMsg(ctx, msg); failed == nil {
@@ -84,12 +84,12 @@ func (n *Notifier) store(ctx context.Context, may func() error, msg *nats.Msg, s
 }
 
 // unstored is the end of the repeating because ctx ended.
-func unstored(ctx context.Context, msg *nats.Msg, last error) error {
+func unstored(ctx context.Context, msg *nats.Msg, failed error) error {
 	id := msg.Header.Get(jetstream.MsgIDHeader)
-	if last == nil {
+	if failed == nil {
 		return fmt.Errorf("%s is not stored: %w", id, context.Cause(ctx))
 	}
-	return fmt.Errorf("%s is not stored: %w (%w)", id, context.Cause(ctx), last)
+	return fmt.Errorf("%s is not stored: %w (%w)", id, context.Cause(ctx), failed)
 }
 
 // refused says that the message is certainly not stored: the server answered
