@@ -46,8 +46,13 @@ func TestFreeAddrs(t *testing.T) {
 }
 
 func TestMiddle(t *testing.T) {
-	if got := median([]float64{9, 1, 5}); got != 5 {
-		t.Errorf("the median is %v", got)
+	for _, tt := range []struct {
+		of   []float64
+		want float64
+	}{{[]float64{9, 1, 5}, 5}, {[]float64{9, 1, 5, 6}, 5.5}, {[]float64{7}, 7}} {
+		if got := median(tt.of); got != tt.want {
+			t.Errorf("the median of %v is %v, want %v", tt.of, got, tt.want)
+		}
 	}
 	l := latencies{1, 2, 3, 4, 5, 6, 7, 8, 9, 10 * time.Second}
 	if l.at(.5) != 6 || l.at(.99) != 10*time.Second || l.at(1) != 10*time.Second {
@@ -55,15 +60,38 @@ func TestMiddle(t *testing.T) {
 	}
 }
 
-// TestContenders: each is asked for by its name, with other builds beside it.
+// TestContenders: each is asked for by its name, with other builds beside it,
+// and has its turn with every number of workers and servers.
 func TestContenders(t *testing.T) {
-	all := contenders(options{only: "null,worker-msgid,old-always", against: "old=/bin/old"}, &binaries{worker: "/bin/new"}, "http://127.0.0.1/p")
-	var names []string
-	for _, c := range all {
-		names = append(names, c.name+" "+c.args[0])
+	for name, tt := range map[string]struct {
+		options
+		want []string
+	}{
+		"by name": {
+			options{only: "null,worker-msgid,old-always", against: "old=/bin/old", workers: []int{1}, servers: []int{1}},
+			[]string{"null ", "worker-msgid /bin/new", "old-always /bin/old"},
+		},
+		"scaled": {
+			options{only: "worker-msgid", workers: []int{1, 4}, servers: []int{1, 3}},
+			[]string{"worker-msgid /bin/new", "worker-msgid x4 /bin/new", "worker-msgid R3 /bin/new", "worker-msgid x4 R3 /bin/new"},
+		},
+		"none": {options{only: "nil", workers: []int{1}, servers: []int{1}}, nil},
+	} {
+		var got []string
+		for _, c := range contenders(tt.options, &binaries{worker: "/bin/new"}, "http://127.0.0.1/p") {
+			got = append(got, c.label()+" "+c.args[0])
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
-	want := []string{"null ", "worker-msgid /bin/new", "old-always /bin/old"}
-	if !slices.Equal(names, want) {
-		t.Errorf("%q, want %q", names, want)
+}
+
+func TestCounts(t *testing.T) {
+	for in, want := range map[string][]int{"3": {3}, "1,2,4": {1, 2, 4}, "": nil, "0": nil, "1,": nil, "6": nil, "two": nil} {
+		got := []int{1}
+		if err := counts(&got, 5)(in); (err == nil) != (want != nil) || err == nil && !slices.Equal(got, want) {
+			t.Errorf("%q: %v (%v), want %v", in, got, err, want)
+		}
 	}
 }

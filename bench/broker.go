@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -16,34 +15,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// binaries are what the runs start, built once.
-type binaries struct{ dir, worker, server, self string }
-
-func build(ctx context.Context) (*binaries, error) {
-	dir, err := os.MkdirTemp("", "voip-bench-")
-	if err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	b := &binaries{dir: dir, worker: filepath.Join(dir, "worker"), server: filepath.Join(dir, "nats-server"), self: self}
-	for _, c := range []struct{ in, out, pkg string }{
-		{"..", b.worker, "./cmd/worker"},
-		{".", b.server, "github.com/nats-io/nats-server/v2"},
-	} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", c.out, c.pkg)
-		cmd.Dir = c.in
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build %s (run it in bench/): %w\n%s", c.pkg, err, out)
-		}
-	}
-	return b, nil
-}
-
-func (b *binaries) remove() { _ = os.RemoveAll(b.dir) }
-
 // broker is one nats-server process, or three as a cluster, with the contract's
 // streams.
 type broker struct {
@@ -54,13 +25,14 @@ type broker struct {
 	stop    func()
 }
 
-// startBroker starts empty servers with file storage and provisions them.
-func startBroker(ctx context.Context, bin *binaries, o options) (*broker, error) {
-	addrs, err := freeAddrs(ctx, 2*o.servers) // for clients, and for one another
+// startBroker starts so many empty servers with file storage and provisions
+// them, with as many replicas.
+func startBroker(ctx context.Context, bin *binaries, servers int, sync string) (*broker, error) {
+	addrs, err := freeAddrs(ctx, 2*servers) // for clients, and for one another
 	if err != nil {
 		return nil, err
 	}
-	clients, routes := addrs[:o.servers], addrs[o.servers:]
+	clients, routes := addrs[:servers], addrs[servers:]
 	store, err := os.MkdirTemp(bin.dir, "js-")
 	if err != nil {
 		return nil, err
@@ -79,7 +51,7 @@ func startBroker(ctx context.Context, bin *binaries, o options) (*broker, error)
 	for i, addr := range clients {
 		dir := filepath.Join(store, strconv.Itoa(i))
 		conf := dir + ".conf"
-		if err = os.WriteFile(conf, []byte(config(i, addr, dir, routes, o.sync)), 0o600); err != nil {
+		if err = os.WriteFile(conf, []byte(config(i, addr, dir, routes, sync)), 0o600); err != nil {
 			break
 		}
 		s := exec.CommandContext(ctx, bin.server, "-c", conf)
@@ -171,32 +143,4 @@ func (b *broker) results(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	return stream.CachedInfo().State.Msgs, nil
-}
-
-// peak is a process's peak resident size in MiB.
-func peak(pid int) float64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
-			return kib / 1024
-		}
-	}
-	return 0
-}
-
-// used is the CPU time of a process that runs, in seconds.
-func used(pid int) float64 {
-	const ticks = 100 // a second, on every Linux
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	user, _ := strconv.ParseFloat(f[11], 64)
-	system, _ := strconv.ParseFloat(f[12], 64)
-	return (user + system) / ticks
 }

@@ -29,7 +29,7 @@ const drainLimit = 2 * time.Minute
 func drain(ctx context.Context, bin *binaries, c contender, o options) (figure, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, drainLimit, errTimeout)
 	defer cancel()
-	b, err := startBroker(ctx, bin, o)
+	b, err := startBroker(ctx, bin, c.servers, o.sync)
 	if err != nil {
 		return figure{}, err
 	}
@@ -38,7 +38,7 @@ func drain(ctx context.Context, bin *binaries, c contender, o options) (figure, 
 	if err := preload(ctx, b.js, count, c.avatar, o.stale); err != nil {
 		return figure{}, err
 	}
-	f, err := timed(ctx, b, c, o.workers, count)
+	f, err := timed(ctx, b, c, count)
 	if err != nil {
 		return figure{}, err
 	}
@@ -76,9 +76,9 @@ func push(i int, avatar string) *nats.Msg {
 
 // timed times the drain from the first result to the last, so that a worker's
 // start counts for none.
-func timed(ctx context.Context, b *broker, c contender, workers, count int) (figure, error) {
+func timed(ctx context.Context, b *broker, c contender, count int) (figure, error) {
 	before, began := b.used(), time.Now()
-	fleet, err := b.start(ctx, c, workers)
+	fleet, err := b.start(ctx, c)
 	if err != nil {
 		return figure{}, err
 	}

@@ -17,10 +17,10 @@ type fleet struct {
 	logs    []*bytes.Buffer // what each prints
 }
 
-// start starts so many of a contender.
-func (b *broker) start(ctx context.Context, c contender, workers int) (*fleet, error) {
+// start starts a contender, as many of it as it asks for.
+func (b *broker) start(ctx context.Context, c contender) (*fleet, error) {
 	f := &fleet{peer: c.peer}
-	for range workers {
+	for range c.workers {
 		cmd, log := exec.CommandContext(ctx, c.args[0], c.args[1:]...), new(bytes.Buffer)
 		cmd.Env = append(append(os.Environ(), "NATS_URL="+b.url), c.env...)
 		cmd.Stdout, cmd.Stderr = log, log

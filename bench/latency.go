@@ -29,12 +29,12 @@ const baseline = "null-claims"
 func latency(ctx context.Context, bin *binaries, c contender, o options) (latencies, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.duration+time.Minute, errTimeout)
 	defer cancel()
-	b, err := startBroker(ctx, bin, o)
+	b, err := startBroker(ctx, bin, c.servers, o.sync)
 	if err != nil {
 		return nil, err
 	}
 	defer b.stop()
-	fleet, err := b.start(ctx, c, o.workers)
+	fleet, err := b.start(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -102,18 +102,20 @@ func reportLatency(all []contender, runs map[string][]latencies) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "worker\tp50 ms\tp90 ms\tp99 ms\tp99.9 ms\tp99 of "+baseline+"\tmin\tmax\t")
 	for _, c := range all {
-		fmt.Fprint(w, c.name)
+		fmt.Fprint(w, c.label())
 		for _, share := range shares() {
 			var v []float64
-			for _, l := range runs[c.name] {
+			for _, l := range runs[c.label()] {
 				v = append(v, l.at(share).Seconds()*1000)
 			}
 			fmt.Fprintf(w, "\t%.2f", median(v))
 		}
+		null := c // on as many workers and servers
+		null.name = baseline
 		var ratios []float64
-		for i, l := range runs[c.name] {
-			if i < len(runs[baseline]) {
-				ratios = append(ratios, l.at(.99).Seconds()/runs[baseline][i].at(.99).Seconds())
+		for i, l := range runs[c.label()] {
+			if i < len(runs[null.label()]) {
+				ratios = append(ratios, l.at(.99).Seconds()/runs[null.label()][i].at(.99).Seconds())
 			}
 		}
 		if len(ratios) == 0 {

@@ -13,14 +13,13 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 )
 
 type options struct {
 	count, rounds, rate int
-	workers, servers    int
+	workers, servers    []int
 	duration            time.Duration
 	latency, stale      bool
 	only, against, sync string
@@ -35,15 +34,15 @@ func main() {
 			exit(watermillWorker(os.Args[2:]))
 		}
 	}
-	var o options
+	o := options{workers: []int{1}, servers: []int{1}}
 	flag.IntVar(&o.count, "count", 50_000, "pushes of one drain")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each worker has its turn")
 	flag.BoolVar(&o.latency, "latency", false, "send at a steady rate and time each push, instead of draining a backlog")
 	flag.BoolVar(&o.stale, "stale", false, "a backlog of which nine of ten pushes have expired, and the last has not")
 	flag.IntVar(&o.rate, "rate", 1000, "pushes a second, with -latency")
 	flag.DurationVar(&o.duration, "duration", 10*time.Second, "how long to send, with -latency")
-	flag.IntVar(&o.workers, "workers", 1, "processes of each worker, on one consumer")
-	flag.IntVar(&o.servers, "servers", 1, "nats-server processes: 1, or 3 as a cluster, with three replicas of everything")
+	flag.Func("workers", "processes of each worker, on one consumer: a number, or several with commas between", counts(&o.workers, 16))
+	flag.Func("servers", "nats-server processes, with as many replicas: 1, 3, or both as 1,3", counts(&o.servers, 5))
 	flag.StringVar(&o.only, "only", "", "comma-separated names of the workers to run; empty: all")
 	flag.StringVar(&o.against, "against", "", "comma-separated NAME=PATH of other builds of the worker to compare with")
 	flag.StringVar(&o.sync, "sync", "", "the server's sync_interval, such as always; empty: its default")
@@ -72,6 +71,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	all := contenders(o, bin, picture)
+	if len(all) == 0 {
+		return fmt.Errorf("-only=%s names none of the workers", o.only)
+	}
 	if o.latency {
 		runs, err := rounds(ctx, bin, all, o, latency, func(l latencies) string {
 			return fmt.Sprintf("p50 %8.2f ms  p99 %8.2f ms", l.at(.5).Seconds()*1000, l.at(.99).Seconds()*1000)
@@ -100,10 +102,10 @@ func rounds[T any](ctx context.Context, bin *binaries, all []contender, o option
 		for _, c := range all {
 			f, err := turn(ctx, bin, c, o)
 			if err != nil {
-				return nil, fmt.Errorf("%s, round %d: %w", c.name, round+1, err)
+				return nil, fmt.Errorf("%s, round %d: %w", c.label(), round+1, err)
 			}
-			had[c.name] = append(had[c.name], f)
-			fmt.Fprintf(os.Stderr, "round %d  %-22s %s\n", round+1, c.name, line(f))
+			had[c.label()] = append(had[c.label()], f)
+			fmt.Fprintf(os.Stderr, "round %d  %-22s %s\n", round+1, c.label(), line(f))
 		}
 	}
 	return had, nil
@@ -113,15 +115,15 @@ func rounds[T any](ctx context.Context, bin *binaries, all []contender, o option
 // contender's of the same round.
 func report(all []contender, figures map[string][]figure) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "worker\tpushes/s\tmin\tmax\tCPU s per 1,000\tserver's\tpeak RSS MiB\tall by s\tof "+all[0].name+"\tmin\tmax\t")
+	fmt.Fprintln(w, "worker\tpushes/s\tmin\tmax\tCPU s per 1,000\tserver's\tpeak RSS MiB\tall by s\tof "+all[0].label()+"\tmin\tmax\t")
 	for _, c := range all {
 		var rates, cpus, servers, sizes, wholes, ratios []float64
-		for i, f := range figures[c.name] {
+		for i, f := range figures[c.label()] {
 			rates, cpus, servers, sizes = append(rates, f.rate), append(cpus, f.cpu), append(servers, f.serverCPU), append(sizes, f.rss)
 			wholes = append(wholes, f.whole)
-			ratios = append(ratios, f.rate/figures[all[0].name][i].rate)
+			ratios = append(ratios, f.rate/figures[all[0].label()][i].rate)
 		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.4f\t%.4f\t%.1f\t%.1f\t%.2f\t%.2f\t%.2f\t\n", c.name, median(rates), slices.Min(rates), slices.Max(rates),
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.4f\t%.4f\t%.1f\t%.1f\t%.2f\t%.2f\t%.2f\t\n", c.label(), median(rates), slices.Min(rates), slices.Max(rates),
 			median(cpus), median(servers), slices.Max(sizes), slices.Max(wholes), median(ratios), slices.Min(ratios), slices.Max(ratios))
 	}
 	return w.Flush()
@@ -129,46 +131,5 @@ func report(all []contender, figures map[string][]figure) error {
 
 func median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
-}
-
-// contender is one worker of the comparison.
-type contender struct {
-	name   string
-	args   []string // of its process
-	env    []string
-	avatar string // URL in every push; empty: none
-	share  int    // it drains one part in so many of the backlog: a slow one
-	peer   bool   // a stop is no clean exit
-}
-
-func contenders(o options, bin *binaries, picture string) []contender {
-	all := []contender{
-		{name: "null", args: []string{bin.self, "null"}},
-		{name: "null-goroutines", args: []string{bin.self, "null", "-goroutines"}},
-		{name: "null-claims", args: []string{bin.self, "null", "-goroutines", "-claim"}},
-		{name: "watermill", args: []string{bin.self, "watermill"}, share: 10, peer: true},
-		{name: "watermill-64", args: []string{bin.self, "watermill", "-handlers", "64"}, share: 5, peer: true},
-	}
-	builds := append([]string{"worker=" + bin.worker}, strings.Split(o.against, ",")...)
-	for _, build := range builds {
-		name, path, ok := strings.Cut(build, "=")
-		if !ok {
-			continue
-		}
-		for _, claim := range []string{"always", "msgid"} {
-			env := []string{
-				"REPORT_TRANSPORT=callkit", "CALL_CLAIM=" + claim, "LOG_LEVEL=warn", "HTTP_ADDR=127.0.0.1:0",
-				"AVATAR_ALLOW_PRIVATE=true", "AVATAR_ALLOW_HTTP=true",
-			}
-			c := contender{name: name + "-" + claim, args: []string{path, "run"}, env: env}
-			all = append(all, c)
-			c.name, c.avatar = c.name+"-avatar", picture
-			all = append(all, c)
-		}
-	}
-	if o.only == "" {
-		return all
-	}
-	return slices.DeleteFunc(all, func(c contender) bool { return !slices.Contains(strings.Split(o.only, ","), c.name) })
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
