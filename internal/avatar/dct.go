@@ -18,14 +18,14 @@ func dctScale(n, side int) int {
 	}
 }
 
-// kept are the coefficients that blocks of 1, 2 or 4 samples are made of: the
+// kept are the coefficients that blocks of 1, 2, 4 or 8 samples are made of: the
 // lowest of each direction.
 type kept struct {
 	last  int       // the last of them, in zigzag order
-	place [64]uint8 // of each in a keptBlock: what is not kept goes to its end
+	place [64]uint8 // of each, row by row; what is not kept goes to the end of a keptBlock
 }
 
-// keptBlock holds the kept coefficients row by row, times their quantization.
+// keptBlock holds up to 4 × 4 kept coefficients row by row, times their quantization.
 type keptBlock [4*4 + 1]int32
 
 const dropped = len(keptBlock{}) - 1
@@ -33,7 +33,7 @@ const dropped = len(keptBlock{}) - 1
 // keptOf is by samples.
 //
 //nolint:gochecknoglobals // a table of constants, read only
-var keptOf = [...]kept{1: keptFor(1), 2: keptFor(2), 4: keptFor(4)}
+var keptOf = [...]kept{1: keptFor(1), 2: keptFor(2), 4: keptFor(4), 8: keptFor(8)}
 
 // keptFor goes through the coefficients in zigzag order (T.81, figure 5).
 func keptFor(side int) (k kept) {
@@ -58,7 +58,7 @@ func keptFor(side int) (k kept) {
 }
 
 // weights gives the quantization of the kept coefficients by their places.
-func (k *kept) weights(q *[64]int32) (w keptBlock) {
+func (k *kept) weights(q *[64]int32) (w [64]int32) {
 	for i, p := range k.place[:k.last+1] {
 		w[p] = q[i]
 	}
@@ -118,6 +118,59 @@ func inverse4(a, b, c, d int32) (int32, int32, int32, int32) {
 	e, f := (a+c)<<oddBits, (a-c)<<oddBits
 	o, i := oddCos*b+oddSin*d, oddSin*b-oddCos*d
 	return e + o, f + i, f - i, e - o
+}
+
+// cosines are the transform of 8, in units of 1/2048: by coefficient and sample,
+// C(u)·cos((2x+1)uπ/16) (T.81, A.3.3).
+//
+//nolint:gochecknoglobals // a table of constants, read only
+var cosines = func() (t [8][8]int32) {
+	for u := range t {
+		scale := float64(int(1) << cosineBits)
+		if u == 0 {
+			scale /= math.Sqrt2
+		}
+		for x := range t[u] {
+			t[u][x] = int32(math.Round(scale * math.Cos(float64((2*x+1)*u)*math.Pi/16)))
+		}
+	}
+	return t
+}()
+
+const (
+	cosineBits   = 11
+	cosineBefore = 8 // are cut off after the first pass
+	cosineAfter  = 2*cosineBits + 2 - cosineBefore
+)
+
+// eight makes 8 × 8 samples, which only the smallest pictures need. Most of the
+// coefficients are 0.
+func eight(to []byte, stride int, b *[64]int32) {
+	var columns [64]int32
+	for i, c := range b {
+		if c == 0 {
+			continue
+		}
+		for y, w := range &cosines[i/8] {
+			columns[8*y+i%8] += c * w
+		}
+	}
+	for y := range 8 {
+		var row [8]int32
+		for u, c := range columns[8*y:][:8:8] {
+			if c == 0 {
+				continue
+			}
+			c >>= cosineBefore
+			w := &cosines[u]
+			row[0], row[1], row[2], row[3] = row[0]+c*w[0], row[1]+c*w[1], row[2]+c*w[2], row[3]+c*w[3]
+			row[4], row[5], row[6], row[7] = row[4]+c*w[4], row[5]+c*w[5], row[6]+c*w[6], row[7]+c*w[7]
+		}
+		line := to[y*stride:][:8:8]
+		for x, v := range row {
+			line[x] = sample(v, cosineAfter)
+		}
+	}
 }
 
 // sample rounds, and moves the middle to where it is for a byte.

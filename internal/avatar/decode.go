@@ -133,12 +133,14 @@ func decodeJPEG(b []byte, h header, side int) (image.Image, int, error) {
 	return img, 1, nil
 }
 
+// decodeQuick is strict: jpegn, which shows what is damaged as far as it goes,
+// has what was read over to its end.
 func decodeQuick(b []byte, h header, scale int) (image.Image, error) {
-	switch {
-	case scale > 1:
+	if scale > 1 || h.progressive {
 		return decodeReduced(b, scale)
-	case h.progressive: // jpegn v0.4.2 has a block of them wrong here and there
-		return jpeg.Decode(bytes.NewReader(b))
+	}
+	if _, err := decodeReduced(b, 8); err != nil {
+		return nil, err
 	}
 	return jpegn.Decode(bytes.NewReader(b), &jpegn.Options{ScaleDenom: 1})
 }

@@ -169,8 +169,8 @@ func (h *jpegHeader) sample(components []byte) error {
 }
 
 // quick says whether the quick decoders have the picture right: they know no
-// scans of single components of a baseline one, ignore what JFIF says of RGB,
-// and jpegn shows what is cut as far as it goes.
+// scans of single components of a baseline one, nothing of RGB, and a picture
+// that does not end is the standard decoder's.
 func (h *jpegHeader) quick() bool {
 	return h.ended && !h.extended && !h.rgb && h.plain && h.components != 4 && (h.progressive || h.scans == 1)
 }
@@ -183,12 +183,10 @@ func (h *jpegHeader) scaled(size int) int64 {
 	scale := int64(dctScale(min(h.width, h.height), MaxSide))
 	planes := h.sampled / (scale * scale)
 	switch {
-	case scale > 1 && h.progressive:
+	case h.progressive:
 		return planes + coefficientBytes*planes + h.sampled/blockSamples*knownBytes
 	case scale > 1:
 		return planes
-	case h.progressive:
-		return h.strict()
 	}
 	return planes + int64(size)
 }

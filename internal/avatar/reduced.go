@@ -7,10 +7,10 @@ import (
 
 // reducedJPEG decodes a baseline or progressive JPEG to a half, a quarter or an
 // eighth of its size: of the 8 × 8 coefficients of a block only the lowest
-// count, and the others are read over. jpegn, which has the full size faster
-// than anything, makes all 64 first.
+// count, and the others are read over. A progressive one it has at its full
+// size, too; of a baseline one that is jpegn's, which is faster than anything.
 type reducedJPEG struct {
-	side          int // samples of a block, across and down: 4, 2 or 1
+	side          int // samples of a block, across and down: 8, 4, 2 or 1
 	kept          *kept
 	quants        [4]*[64]int32 // in zigzag order
 	dc, ac        [4]*huffman
@@ -202,12 +202,17 @@ func (d *reducedJPEG) transform(p *jpegPlane) error {
 	}
 	weights := d.kept.weights(q)
 	n := d.side * d.side
-	var block keptBlock
+	var block [64]int32
 	for i := range p.across * p.down {
 		for k, c := range p.coefficients[i*n:][:n] {
 			block[k] = int32(c) * weights[k]
 		}
-		d.samples(p, i%p.across, i/p.across, &block)
+		x, y := i%p.across, i/p.across
+		if d.side == 8 {
+			eight(p.pix[(y*p.stride(8)+x)*8:], p.stride(8), &block)
+		} else {
+			d.samples(p, x, y, (*keptBlock)(block[:]))
+		}
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/gen2brain/jpegn"
+
+	"github.com/voip-push/worker/internal/voip"
 )
 
 // TestReduced: at a quarter and an eighth it is what jpegn makes of a baseline
@@ -45,9 +47,50 @@ func TestReducedSamples(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		for _, scale := range []int{2, 4, 8} {
+		for _, scale := range []int{1, 2, 4, 8} {
+			if scale == 1 && !h.progressive {
+				continue // jpegn's
+			}
 			if n := isReduced(t, reduced(t, b, scale), full, scale); n < 50 {
 				t.Errorf("%s at 1/%d: %d blocks were compared", name, scale, n)
+			}
+		}
+	}
+}
+
+// TestReducedRestarts: restart markers between the blocks of a progressive
+// picture, which image/jpeg and jpegn miscount.
+func TestReducedRestarts(t *testing.T) {
+	t.Parallel()
+	b := readFile(t, "restarts/jpeg_prog_rst_96.jpg") // by jpegtran, of jpeg_base420_96.jpg
+	full, err := jpeg.Decode(bytes.NewReader(readFile(t, "normal/jpeg_base420_96.jpg")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, scale := range []int{1, 2, 4, 8} {
+		if n := isReduced(t, reduced(t, b, scale), full, scale); n < 50 {
+			t.Errorf("1/%d: %d blocks were compared", scale, n)
+		}
+	}
+	if h, err := inspect(b); err != nil || renderSafely(b, h, testSide).err != nil {
+		t.Errorf("%+v, %v: it cannot be rendered", h, err)
+	}
+}
+
+// TestCutWithAnEnd: what was cut is no picture, at whatever size, although an
+// end was put to it.
+func TestCutWithAnEnd(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"jpeg_base420_96.jpg", "jpeg_prog420_96.jpg", "jpeg_base420_512.jpg", "jpeg_prog420_512.jpg", "jpeg_rst_512.jpg"} {
+		b := readFile(t, "normal/"+name)
+		for tenths := 3; tenths < 10; tenths++ {
+			cut := slices.Concat(b[:len(b)*tenths/10], []byte{0xff, mEOI})
+			h, err := inspect(cut)
+			if err == nil {
+				err = renderSafely(cut, h, testSide).err
+			}
+			if err == nil || asFailure(err).reason != voip.AvatarNotAnImage {
+				t.Errorf("%s, cut at %d/10: %v, want not_an_image", name, tenths, err)
 			}
 		}
 	}
@@ -59,7 +102,7 @@ func TestReducedProgressive(t *testing.T) {
 	t.Parallel()
 	for _, size := range []string{"96", "512"} {
 		baseline, progressive := readFile(t, "normal/jpeg_base420_"+size+".jpg"), readFile(t, "normal/jpeg_prog420_"+size+".jpg")
-		for _, scale := range []int{2, 4, 8} {
+		for _, scale := range []int{2, 4, 8} { // at the full size baseline is jpegn's
 			if !reflect.DeepEqual(samplesOf(reduced(t, baseline, scale)), samplesOf(reduced(t, progressive, scale))) {
 				t.Errorf("%s at 1/%d: they differ", size, scale)
 			}
@@ -204,6 +247,7 @@ func FuzzReduced(f *testing.F) {
 			f.Add(b)
 		}
 	}
+	f.Add(readFile(f, "restarts/jpeg_prog_rst_96.jpg"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := inspect(b)
 		if err != nil || h.format != formatJPEG || !h.quick {
@@ -218,8 +262,12 @@ func FuzzReduced(f *testing.F) {
 		if errHalf != nil {
 			return
 		}
+		sizes := map[int]image.Image{2: half, 4: quarter, 8: eighth}
 		full, errFull := jpeg.Decode(bytes.NewReader(b))
-		for scale, m := range map[int]image.Image{2: half, 4: quarter, 8: eighth} {
+		if h.progressive { // image/jpeg miscounts restarts, and goes on with a run of ended blocks in the next scan
+			full, errFull = reduced(t, b, 1), nil
+		}
+		for scale, m := range sizes {
 			if got, want := m.Bounds().Size(), image.Pt(parts(h.width, scale), parts(h.height, scale)); got != want {
 				t.Errorf("1/%d is %v, want %v", scale, got, want)
 			}
