@@ -8,6 +8,9 @@ import (
 )
 
 // hasCallKit says whether this build holds the model of Call Kit.
-const hasCallKit = true
+const (
+	hasCallKit = true
+	orCallKit  = " (or callkit, a model of it for development)"
+)
 
 func inProcess() report.Transport { return callkit.New(callkit.Options{}) }

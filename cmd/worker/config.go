@@ -50,7 +50,7 @@ type callGroup struct {
 
 type avatarGroup struct {
 	Policy         string        `split_words:"true" default:"fit" oneof:"fit,strict" desc:"fit: what decodes within the guards is rendered, a bad avatar is replaced by the default picture. strict: a bad one, or a source over AVATAR_MAX_BYTES, fails the call."`
-	MaxBytes       settings.Size `split_words:"true" default:"100KiB" min:"1" desc:"Size of a source from which on it is over the limit."`
+	MaxBytes       settings.Size `split_words:"true" default:"100KiB" min:"1" desc:"Size of a source beyond which it is over the limit."`
 	MaxSourceBytes settings.Size `split_words:"true" default:"5MiB" min:"1" max:"64MiB" desc:"What of a source is read at most."`
 	Timeout        time.Duration `split_words:"true" default:"1s" min:"10ms" max:"30s" desc:"Everything about an avatar together."`
 	Density        float64       `split_words:"true" default:"3.5" min:"0.5" max:"4" desc:"Pixels per vp for a push that does not say density; the picture is 32vp square."`
@@ -162,7 +162,7 @@ func (c *config) validateReport() error {
 	var errs []error
 	switch r := &c.Report; r.Transport {
 	case "":
-		errs = append(errs, errors.New("REPORT_TRANSPORT: it must be given with a broker that is not embedded, want nats or http (or callkit, a model of it for development)"))
+		errs = append(errs, errors.New("REPORT_TRANSPORT: it must be given with a broker that is not embedded, want nats or http"+orCallKit))
 	case transportCallKit:
 		if !hasCallKit {
 			errs = append(errs, errors.New("REPORT_TRANSPORT: this build has no Call Kit in process, want nats or http"))

@@ -43,7 +43,7 @@ func (n *Notifier) DeadLetter(ctx context.Context, may func() error, d *voip.Dea
 func original(h map[string][]string) (kept nats.Header, size int) {
 	kept = nats.Header{}
 	for k, values := range h {
-		if strings.HasPrefix(strings.ToLower(k), "nats-") {
+		if strings.HasPrefix(k, "Nats-") { // so spelled: header names of NATS have a case
 			continue
 		}
 		kept[k] = values

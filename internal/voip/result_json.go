@@ -170,10 +170,12 @@ func (w *writer) avatar(a *AvatarResult) {
 	w.open()
 	w.str("status", string(a.Status))
 	w.str("reason", string(a.Reason))
-	w.picture(a.ContentType, a.Width, a.Height, a.Bytes)
+	w.picture(a.ContentType, a.Width, a.Height)
+	w.known("bytes", a.Bytes)
 	if s := a.Source; w.given("source", s != nil) {
 		w.open()
-		w.picture(s.ContentType, s.Width, s.Height, s.Bytes)
+		w.picture(s.ContentType, s.Width, s.Height)
+		w.int("bytes", s.Bytes)
 		w.bool("overLimit", s.OverLimit)
 		w.shut()
 	}
@@ -181,11 +183,20 @@ func (w *writer) avatar(a *AvatarResult) {
 	w.shut()
 }
 
-func (w *writer) picture(contentType string, width, height, bytes int) {
-	w.str("contentType", contentType)
-	w.int("width", width)
-	w.int("height", height)
-	w.int("bytes", bytes)
+// picture is null in what nobody knows: of a source whose header was not read,
+// and of a call that no picture was sent for.
+func (w *writer) picture(contentType string, width, height int) {
+	if w.given("contentType", contentType != "") {
+		w.quote(contentType)
+	}
+	w.known("width", width)
+	w.known("height", height)
+}
+
+func (w *writer) known(name string, v int) {
+	if w.given(name, v != 0) {
+		w.b = strconv.AppendInt(w.b, int64(v), 10)
+	}
 }
 
 func (w *writer) push(p *PushRef) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,6 +12,9 @@ import (
 // TestEncodeIsWhatEncodingJSONWrites fills every field of a result, one after
 // the other, so that one which Encode leaves out is found.
 func TestEncodeIsWhatEncodingJSONWrites(t *testing.T) {
+	// What is not known of a picture is null; the bytes of a source always are.
+	unknown := strings.NewReplacer(`"contentType":""`, `"contentType":null`, `"width":0`, `"width":null`, `"height":0`, `"height":null`,
+		`"bytes":0,"source"`, `"bytes":null,"source"`)
 	var r Result
 	check := func(what string) {
 		t.Helper()
@@ -18,7 +22,7 @@ func TestEncodeIsWhatEncodingJSONWrites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := r.Encode(); err != nil || string(got) != string(want) {
+		if got, err := r.Encode(); err != nil || string(got) != unknown.Replace(string(want)) {
 			t.Errorf("%s:\n got %s (%v)\nwant %s", what, got, err, want)
 		}
 	}
