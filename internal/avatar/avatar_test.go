@@ -197,6 +197,19 @@ func TestDefaultPicture(t *testing.T) {
 	}
 }
 
+// TestDefaultPictureIsPrepared: in every size, before anybody asks for one.
+func TestDefaultPictureIsPrepared(t *testing.T) {
+	s := newStage(t, func(c *Config) { c.Default = "resource:normal/png_rgba_logo_512.png" })
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range s.standIn.sides {
+		if got := s.standIn.sides[i].picture.Width; got != MinSide+i {
+			t.Errorf("side %d is %d", MinSide+i, got)
+		}
+	}
+}
+
 func TestDefaultPictureIsFree(t *testing.T) {
 	s := newStage(t)
 	if n := testing.AllocsPerRun(100, func() { _, _, _ = s.Picture(t.Context(), voip.Avatar{}, testSide) }); n > 0 {

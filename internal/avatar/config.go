@@ -61,7 +61,8 @@ type Config struct {
 	CacheTTL time.Duration
 }
 
-// New checks the configuration and renders the default picture. Its error
+// New checks the configuration and renders the default picture, in the usual
+// size at once and in the others beside the first calls. Its error
 // joins every fault, each naming its variable and what is legal. A nil log
 // logs nothing, a nil recorder counts nothing.
 func New(cfg Config, log *slog.Logger, recorder Recorder) (*Stage, error) {
@@ -86,6 +87,11 @@ func New(cfg Config, log *slog.Logger, recorder Recorder) (*Stage, error) {
 	if s.standIn, err = s.newStandIn(); err != nil {
 		return nil, err
 	}
+	prepared := r.begin() // Close waits for it
+	go func() {
+		defer prepared()
+		s.standIn.prepare()
+	}()
 	return s, nil
 }
 

@@ -12,8 +12,9 @@ import (
 // defaultSide is 32vp at the default density, 3.5.
 const defaultSide = 112
 
-// standIn is the default picture. Each size is made when it is first asked
-// for, the usual one at the start: all of them would take a while.
+// standIn is the default picture in every size: the usual one is made before
+// the first call, the others (0.2 s of CPU) beside the first ones. Whoever asks
+// sooner makes it.
 type standIn struct {
 	master square
 	sides  [MaxSide - MinSide + 1]struct {
@@ -69,6 +70,13 @@ func (s *Stage) readMaster(name string) (square, error) {
 	v := view{screen: image.Rect(0, 0, h.width, h.height), scale: scale}
 	m := orient(small(img, v, h.format == formatWebP, side), h.orientation)
 	return square{RGBA: m, extent: float64(side), block: 1}, nil
+}
+
+// prepare makes all sizes.
+func (d *standIn) prepare() {
+	for side := MinSide; side <= MaxSide; side++ {
+		d.picture(side)
+	}
 }
 
 // picture is the default picture of a side, which has to be within 16 to 128.
