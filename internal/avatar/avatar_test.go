@@ -200,7 +200,7 @@ func TestDefaultPicture(t *testing.T) {
 // TestDefaultPictureIsPrepared: in every size, before anybody asks for one.
 func TestDefaultPictureIsPrepared(t *testing.T) {
 	s := newStage(t, func(c *Config) { c.Default = "resource:normal/png_rgba_logo_512.png" })
-	if err := s.Close(t.Context()); err != nil {
+	if err := s.room.idle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for i := range s.standIn.sides {

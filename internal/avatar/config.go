@@ -87,10 +87,10 @@ func New(cfg Config, log *slog.Logger, recorder Recorder) (*Stage, error) {
 	if s.standIn, err = s.newStandIn(); err != nil {
 		return nil, err
 	}
-	prepared := r.begin() // Close waits for it
+	prepared := r.begin()
 	go func() {
 		defer prepared()
-		s.standIn.prepare()
+		s.standIn.prepare(&s.closing)
 	}()
 	return s, nil
 }

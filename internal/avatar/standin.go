@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"sync"
+	"sync/atomic"
 
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -72,9 +73,9 @@ func (s *Stage) readMaster(name string) (square, error) {
 	return square{RGBA: m, extent: float64(side), block: 1}, nil
 }
 
-// prepare makes all sizes.
-func (d *standIn) prepare() {
-	for side := MinSide; side <= MaxSide; side++ {
+// prepare makes all sizes, unless it is told to stop.
+func (d *standIn) prepare(stop *atomic.Bool) {
+	for side := MinSide; side <= MaxSide && !stop.Load(); side++ {
 		d.picture(side)
 	}
 }
