@@ -89,6 +89,7 @@ func demoConfig(dir string) *config {
 	c.NATS.EmbeddedAddr, c.NATS.EmbeddedDir = "127.0.0.1:0", dir
 	c.HTTP.Addr = "127.0.0.1:0"
 	c.Avatar.AllowPrivate, c.Avatar.AllowHTTP = true, true // the pictures come from this machine
+	c.Avatar.Timeout = demoLimit / 3                       // however busy the machine is
 	c.Report.BackoffInitial, c.Report.BackoffMax = 100*time.Millisecond, time.Second
 	c.fill()
 	return &c
