@@ -3,7 +3,7 @@ package avatar
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sync/singleflight"
 
@@ -26,7 +26,8 @@ type Stage struct {
 	cache    *cache             // nil: none
 	flights  singleflight.Group // of loads, by key
 	standIn  *standIn
-	closing  atomic.Bool
+	closing  chan struct{}
+	close    sync.Once
 }
 
 // Picture returns the picture to send and what the result says of it. side is
@@ -61,7 +62,7 @@ func (s *Stage) Picture(ctx context.Context, a voip.Avatar, side int) (voip.User
 // ended, and closes idle connections. Picture must not be called any more.
 func (s *Stage) Close(ctx context.Context) error {
 	defer s.fetch.transport.CloseIdleConnections()
-	s.closing.Store(true)
+	s.close.Do(func() { close(s.closing) })
 	return s.room.idle(ctx)
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/voip-push/worker/internal/voip"
@@ -199,15 +200,17 @@ func TestDefaultPicture(t *testing.T) {
 
 // TestDefaultPictureIsPrepared: in every size, before anybody asks for one.
 func TestDefaultPictureIsPrepared(t *testing.T) {
-	s := newStage(t, func(c *Config) { c.Default = "resource:normal/png_rgba_logo_512.png" })
-	if err := s.room.idle(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for i := range s.standIn.sides {
-		if got := s.standIn.sides[i].picture.Width; got != MinSide+i {
-			t.Errorf("side %d is %d", MinSide+i, got)
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, func(c *Config) { c.Default = "resource:normal/png_rgba_logo_512.png" })
+		if err := s.room.idle(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-	}
+		for i := range s.standIn.sides {
+			if got := s.standIn.sides[i].picture.Width; got != MinSide+i {
+				t.Errorf("side %d is %d", MinSide+i, got)
+			}
+		}
+	})
 }
 
 func TestDefaultPictureIsFree(t *testing.T) {

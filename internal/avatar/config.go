@@ -62,7 +62,7 @@ type Config struct {
 }
 
 // New checks the configuration and renders the default picture, in the usual
-// size at once and in the others beside the first calls. Its error
+// size at once and in the others in the seconds after it. Its error
 // joins every fault, each naming its variable and what is legal. A nil log
 // logs nothing, a nil recorder counts nothing.
 func New(cfg Config, log *slog.Logger, recorder Recorder) (*Stage, error) {
@@ -78,7 +78,7 @@ func New(cfg Config, log *slog.Logger, recorder Recorder) (*Stage, error) {
 	}
 	r := newRoom(cfg.readLimit(), runtime.GOMAXPROCS(0))
 	s := &Stage{
-		cfg: cfg, log: log, recorder: recorder, room: r,
+		cfg: cfg, log: log, recorder: recorder, room: r, closing: make(chan struct{}),
 		fetch: newFetcher(urlPolicy{private: cfg.AllowPrivate, http: cfg.AllowHTTP, hosts: hosts}, r),
 	}
 	if s.cache, err = newCache(cfg.CacheBytes); err != nil {
@@ -90,7 +90,7 @@ func New(cfg Config, log *slog.Logger, recorder Recorder) (*Stage, error) {
 	prepared := r.begin()
 	go func() {
 		defer prepared()
-		s.standIn.prepare(&s.closing)
+		s.standIn.prepare(s.closing)
 	}()
 	return s, nil
 }

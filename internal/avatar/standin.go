@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"image"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -14,7 +14,7 @@ import (
 const defaultSide = 112
 
 // standIn is the default picture in every size: the usual one is made before
-// the first call, the others (0.2 s of CPU) beside the first ones. Whoever asks
+// the first call, the others one by one in the seconds after it. Whoever asks
 // sooner makes it.
 type standIn struct {
 	master square
@@ -73,12 +73,22 @@ func (s *Stage) readMaster(name string) (square, error) {
 	return square{RGBA: m, extent: float64(side), block: 1}, nil
 }
 
-// prepare makes all sizes, unless it is told to stop.
-func (d *standIn) prepare(stop *atomic.Bool) {
-	for side := MinSide; side <= MaxSide && !stop.Load(); side++ {
-		d.picture(side)
+// prepare makes all sizes, unless it is told to stop. At once they would be 0.2 s
+// of CPU that a worker which finds a backlog has better use for.
+func (d *standIn) prepare(stop <-chan struct{}) {
+	t := time.NewTicker(preparePace)
+	defer t.Stop()
+	for side := MinSide; side <= MaxSide; side++ {
+		select {
+		case <-t.C:
+			d.picture(side)
+		case <-stop:
+			return
+		}
 	}
 }
+
+const preparePace = 100 * time.Millisecond
 
 // picture is the default picture of a side, which has to be within 16 to 128.
 func (d *standIn) picture(side int) voip.UserProfile {
