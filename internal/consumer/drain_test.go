@@ -89,3 +89,23 @@ func TestStopWithoutAnAnswer(t *testing.T) {
 		t.Errorf("attempts %v", got)
 	}
 }
+
+// TestStopAfterTheClaim: nor is anything unknown of a push whose claim was made
+// ahead when the stop came first.
+func TestStopAfterTheClaim(t *testing.T) {
+	r := newRig(t)
+	n := r.start(t, reported)
+	d := fakeDelivery(7, 1)
+	d.envelope = voip.OpenPush([]byte(pushOf("c-1")))
+	mine := n.own(d)
+	if _, err := n.calls.create(t.Context(), mine); err != nil {
+		t.Fatal(err)
+	}
+	d.end(voip.ErrStopping)
+	if n.process(d, mine) {
+		t.Error("it is held on to")
+	}
+	if rec, found := r.record(t, "c-1"); !found || !rec.Clean {
+		t.Errorf("record %+v (found: %v), want a clean one", rec, found)
+	}
+}
