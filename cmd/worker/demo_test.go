@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -80,4 +81,29 @@ func TestDemoEnds(t *testing.T) {
 	if err := demo(ctx, &bytes.Buffer{}); err == nil {
 		t.Error("a demo that was cut off ended well")
 	}
+}
+
+// TestDemoInterrupted: what it had no time for is no failure.
+func TestDemoInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	interrupted := errors.New("interrupted")
+	err := demo(ctx, atFirst{"reported", func() { cancel(interrupted) }})
+	if !errors.Is(err, interrupted) || err.Error() != interrupted.Error() {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// atFirst does something once a text is written.
+type atFirst struct {
+	text string
+	do   func()
+}
+
+func (w atFirst) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(w.text)) {
+		w.do()
+	}
+	return len(b), nil
 }
