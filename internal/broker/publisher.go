@@ -71,7 +71,8 @@ func (p *Publisher) Close() error {
 // there is none: a *jetstream.APIError is the server's refusal,
 // jetstream.ErrNoStreamResponse says that no stream takes the subject, and after
 // nats.ErrTimeout or nats.ErrDisconnected it may be stored all the same. then
-// must not block; it may be called before PublishThen returns.
+// must not block; it may be called before PublishThen returns. Nothing of msg is
+// kept: nats.go has copied it by then.
 func (p *Publisher) PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error)) {
 	p.mu.Lock()
 	p.last++

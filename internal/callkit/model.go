@@ -79,14 +79,15 @@ func (m *Model) handle(req *voip.Request) (e handled) {
 	defer m.mu.Unlock()
 	e.Ref, e.Method, e.Attempt, e.Key = refOf(req), req.Method, req.Attempt, req.IdempotencyKey
 	m.stats.Requests++
-	effects := m.effects(req, m.opts.Now())
+	now := m.opts.Now()
+	effects := m.effects(req, now)
 	e.latency, e.fault = effects.latency, effects.action
 	if effects.action != nil && !effects.action.reaches() {
 		m.stats.Faults++
 		e.Err = effects.action.err()
 		return e
 	}
-	e.Answer = *m.bridge(req, effects.action, &e.Event)
+	e.Answer = *m.bridge(req, effects.action, &e.Event, now)
 	if effects.action != nil && effects.action.Effect == LoseAnswer {
 		m.stats.Faults++
 		e.Err = effects.action.err()
@@ -96,8 +97,7 @@ func (m *Model) handle(req *voip.Request) (e handled) {
 
 // bridge is rule 3's second half: a key that was seen gets the answer that was
 // given, before anything else is looked at.
-func (m *Model) bridge(req *voip.Request, f *fault, e *Event) *voip.Answer {
-	now := m.opts.Now()
+func (m *Model) bridge(req *voip.Request, f *fault, e *Event, now time.Time) *voip.Answer {
 	keyed := req.IdempotencyKey != "" && !m.opts.ForgetKeys
 	var key fingerprint
 	if keyed {

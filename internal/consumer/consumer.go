@@ -50,7 +50,7 @@ type Notifier interface {
 type Publisher interface {
 	PublishMsg(ctx context.Context, msg *nats.Msg) (jetstream.PubAck, error)
 	// PublishThen is PublishMsg without the waiting: then is called once, and
-	// must not block.
+	// must not block. It keeps nothing of msg.
 	PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error))
 }
 

@@ -24,6 +24,7 @@ type delivery struct {
 	header   nats.Header
 	envelope voip.Envelope
 	redrive  voip.Redrive
+	ackWait  time.Duration
 	began    time.Time // by this worker
 	settling time.Time // since when; zero: not yet
 	waited   bool      // for a retry, at least once
@@ -48,16 +49,17 @@ type delivery struct {
 	claiming   chan struct{} // closed by claimed; nil until another push waits for it
 }
 
-// newDelivery reads a message of the push stream that was sent after a time.
-// Its error says that the message is no JetStream delivery.
-func newDelivery(ctx context.Context, msg *nats.Msg, sent time.Time) (*delivery, error) {
+// newDelivery reads a message of the push stream that was sent after a time, and
+// is this worker's for an ack wait from then on. Its error says that the message
+// is no JetStream delivery.
+func newDelivery(ctx context.Context, msg *nats.Msg, sent time.Time, ackWait time.Duration) (*delivery, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, fmt.Errorf("a message of %s is no delivery: %w", msg.Subject, err)
 	}
 	d := &delivery{
 		sequence: meta.Sequence.Stream, stored: meta.Timestamp, subject: msg.Subject, body: msg.Data, header: msg.Header,
-		reply: msg.Reply, deliveries: meta.NumDelivered, leased: sent, began: time.Now(), done: make(chan struct{}),
+		reply: msg.Reply, deliveries: meta.NumDelivered, leased: sent, ackWait: ackWait, began: time.Now(), done: make(chan struct{}),
 	}
 	d.envelope = voip.OpenPush(msg.Data)
 	d.hard = voip.WithCallID(ctx, d.envelope.CallID)
@@ -96,9 +98,9 @@ func (d *delivery) adopt(next *delivery) bool {
 
 // alive is nil while the broker holds the push for us, ErrLeaseLost from one
 // ack wait after the last sign of that on. A lost lease stays lost.
-func (d *delivery) alive(ackWait time.Duration) error {
+func (d *delivery) alive() error {
 	d.mu.Lock()
-	if !d.lost && time.Since(d.leased) >= ackWait {
+	if !d.lost && time.Since(d.leased) >= d.ackWait {
 		d.lost = true
 	}
 	lost := d.lost

@@ -17,7 +17,7 @@ import (
 )
 
 func fakeDelivery(seq, deliveries uint64) *delivery {
-	d := &delivery{sequence: seq, deliveries: deliveries, leased: time.Now(), done: make(chan struct{}), reply: "ack"}
+	d := &delivery{sequence: seq, deliveries: deliveries, leased: time.Now(), ackWait: ackWait, done: make(chan struct{}), reply: "ack"}
 	d.hard = context.Background()
 	d.call, d.cancel = context.WithCancelCause(d.hard)
 	return d
@@ -29,20 +29,20 @@ func TestLeaseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := fakeDelivery(1, 1)
 		time.Sleep(ackWait - time.Millisecond)
-		if err := d.alive(ackWait); err != nil {
+		if err := d.alive(); err != nil {
 			t.Fatalf("before the ack wait is over: %v", err)
 		}
 		d.renew(time.Now())
 		time.Sleep(ackWait - time.Millisecond)
-		if err := d.alive(ackWait); err != nil {
+		if err := d.alive(); err != nil {
 			t.Fatalf("after a mark: %v", err)
 		}
 		time.Sleep(time.Millisecond)
-		if err := d.alive(ackWait); !errors.Is(err, voip.ErrLeaseLost) || !errors.Is(context.Cause(d.call), voip.ErrLeaseLost) {
+		if err := d.alive(); !errors.Is(err, voip.ErrLeaseLost) || !errors.Is(context.Cause(d.call), voip.ErrLeaseLost) {
 			t.Fatalf("after the ack wait: %v, the call's cause %v", err, context.Cause(d.call))
 		}
 		d.renew(time.Now())
-		if d.alive(ackWait) == nil {
+		if d.alive() == nil {
 			t.Error("a lost lease came back: another worker may have the push")
 		}
 	})

@@ -102,7 +102,7 @@ func (h *Handler) Handle(ctx context.Context, in *Input, turn voip.Turn) (v Verd
 	}()
 	began := time.Now()
 	push, err := in.Envelope.Decode(h.Defaults)
-	h.know(ctx, &v, in, &push, err)
+	h.know(ctx, &v, in, push, err)
 	h.Recorder.Stage(stageDecode, time.Since(began))
 	if err != nil {
 		v.Err = err
@@ -110,7 +110,7 @@ func (h *Handler) Handle(ctx context.Context, in *Input, turn voip.Turn) (v Verd
 	}
 	ctx, cancel := voip.WithDeadline(ctx, v.ExpiresAt.Add(-in.Ahead), voip.ErrExpired)
 	defer cancel()
-	v.Err = h.run(ctx, &v, in, &push, turn)
+	v.Err = h.run(ctx, &v, in, push, turn)
 	return v
 }
 
@@ -123,10 +123,10 @@ func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Pus
 	if err := ended(ctx, &in.Past); err != nil {
 		return err
 	}
-	connected := h.connect(ctx, v, in, push)
+	connection := h.connect(ctx, in, push, *v.ExpiresAt)
 	picture, avatarErr := h.picture(ctx, v, push)
-	connectErr := connected()
-	in.Past.Connection = v.Progress.Connection
+	connectErr := connection.end(&in.Past)
+	v.Progress.Connection = in.Past.Connection
 	// What ended the call meanwhile comes before what the stages say of it; but
 	// a call whose connection was tried fails as that did.
 	if err := ended(ctx, &in.Past); err != nil {
@@ -151,26 +151,43 @@ func (h *Handler) run(ctx context.Context, v *Verdict, in *Input, push *voip.Pus
 	return err
 }
 
+// connecting is a connection step under way; nil: there is none.
+type connecting struct {
+	at    voip.Connection
+	ended chan error
+}
+
 // connect begins the connection step, when there is one and the call was not
-// connected by an earlier delivery. It returns what waits for its end.
-func (h *Handler) connect(ctx context.Context, v *Verdict, in *Input, push *voip.Push) (wait func() error) {
+// connected by an earlier delivery.
+func (h *Handler) connect(ctx context.Context, in *Input, push *voip.Push, expires time.Time) *connecting {
 	if h.Connector == nil || in.Past.Connection.Done {
-		return func() error { return nil }
+		return nil
 	}
-	end := make(chan error, 1)
+	c := &connecting{at: in.Past.Connection, ended: make(chan error, 1)}
+	redrives := in.Redrive.Count
 	go func() {
 		err := errPanic
 		defer func() {
 			if p := recover(); p != nil {
 				h.panicked(ctx, voip.StageConnect, p)
 			}
-			end <- err
+			c.ended <- err
 		}()
 		began := time.Now()
-		err = h.Connector.Connect(ctx, push, in.Redrive.Count, *v.ExpiresAt, &v.Progress.Connection)
+		err = h.Connector.Connect(ctx, push, redrives, expires, &c.at)
 		h.Recorder.Stage(stageConnect, time.Since(began))
 	}()
-	return func() error { return <-end }
+	return c
+}
+
+// end waits for the end of the step, and takes what is known of it then.
+func (c *connecting) end(past *voip.Progress) error {
+	if c == nil {
+		return nil
+	}
+	err := <-c.ended
+	past.Connection = c.at
+	return err
 }
 
 // panicked logs what a panic said, which may be private, and where it was.
@@ -189,7 +206,7 @@ func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (pic
 	began := time.Now()
 	picture, result, err := h.Avatars.Picture(ctx, push.Avatar, voip.AvatarSide(push.Density))
 	h.Recorder.Stage(stageAvatar, time.Since(began))
-	if ctx.Err() != nil && err == nil && result.Status == voip.AvatarFallback {
+	if err == nil && result.Status == voip.AvatarFallback && ctx.Err() != nil {
 		return picture, nil // cut off with the call: it says nothing of the avatar
 	}
 	h.Recorder.Avatar(string(result.Status), string(result.Reason))

@@ -146,7 +146,7 @@ func (l *leases) mark(ctx context.Context) {
 		d.mu.Lock()
 		due, reply := !d.lost && began.Sub(d.leased) >= interval/2, d.reply
 		d.mu.Unlock()
-		if !due || d.alive(l.ackWait) != nil {
+		if !due || d.alive() != nil {
 			continue
 		}
 		if err := l.nc.Publish(reply, msgInProgress); err != nil {
@@ -172,7 +172,7 @@ func (l *leases) mark(ctx context.Context) {
 // acks are keyed by the stream's sequence alone, so a stale one would hit
 // whoever holds the push now.
 func (l *leases) say(d *delivery, what []byte) error {
-	if err := d.alive(l.ackWait); err != nil {
+	if err := d.alive(); err != nil {
 		return err
 	}
 	reply, _ := d.current()

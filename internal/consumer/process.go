@@ -61,10 +61,7 @@ func (c *Consumer) unclaimed(d *delivery, mine *claim, err error) {
 
 // run takes a claimed push through the pipeline and settles it.
 func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) (held bool) {
-	t := &turn{
-		turns: c.turns, weight: 1, attempt: d.hard,
-		check: func() error { return d.alive(c.cfg.AckWait) },
-	}
+	t := &turn{turns: c.turns, weight: 1, of: d}
 	in := &Input{Envelope: d.envelope, Header: d.header, Stored: d.stored, Ahead: c.clock.skew(), Redrive: d.redrive}
 	if cl != nil {
 		in.Past = cl.record.Progress

@@ -11,7 +11,8 @@ import (
 
 const mayHaveRung = "; an earlier attempt may have arrived all the same: it may have rung"
 
-// result is what became of the call, from how its run ended.
+// result is what became of the call, from how its run ended. It is decided as
+// the settling begins.
 func (c *Consumer) result(d *delivery, v *Verdict) voip.Result {
 	_, deliveries := d.current()
 	r := voip.Result{
@@ -24,7 +25,7 @@ func (c *Consumer) result(d *delivery, v *Verdict) voip.Result {
 	if v.Progress.Unknown && (r.Outcome == voip.Expired || r.Outcome == voip.Cancelled) {
 		r.Message += mayHaveRung
 	}
-	r.Complete(c.clock.now())
+	r.Complete(d.settling.Add(c.clock.skew()))
 	return r
 }
 
@@ -43,7 +44,7 @@ func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) (held bool) {
 	cl.record.Decided, cl.record.Progress = dead, v.Progress
 	ctx := d.hard
 	err := insist(ctx, func() error {
-		if err := d.alive(c.cfg.AckWait); err != nil {
+		if err := d.alive(); err != nil {
 			return final{err}
 		}
 		return c.calls.write(ctx, cl)
@@ -67,7 +68,7 @@ func (c *Consumer) settleDead(d *delivery, cl *claim) (held bool) {
 func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) (held bool) {
 	r := &dead.Result
 	ctx := d.hard
-	stored, err := c.notifier.DeadLetter(ctx, c.may(d), &voip.DeadLetter{
+	stored, err := c.notifier.DeadLetter(ctx, d.alive, &voip.DeadLetter{
 		Body: d.body, Header: d.header, Reason: r.Reason, Error: r.Message, Stage: dead.Stage, CallID: r.CallID,
 		Attempts: r.AttemptsTotal, FirstSeen: d.stored, FailedAt: r.CompletedAt, ExpiresAt: r.ExpiresAt, Worker: r.Worker,
 		OriginSubject: d.subject, OriginSequence: d.sequence, Redrives: r.Redrives,
@@ -91,7 +92,7 @@ func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) (held bool
 // publishResult sends the result and leaves the rest to the stream's answer: no
 // goroutine waits for it.
 func (c *Consumer) publishResult(d *delivery, r *voip.Result) (held bool) {
-	c.notifier.Result(d.hard, c.may(d), r, d.header.Get(voip.HeaderTraceparent), func(again bool, err error) {
+	c.notifier.Result(d.hard, d.alive, r, d.header.Get(voip.HeaderTraceparent), func(again bool, err error) {
 		if err != nil {
 			c.unstored(d, err)
 		} else {
@@ -108,10 +109,6 @@ func (c *Consumer) resulted(d *delivery, r *voip.Result, again bool) {
 		c.summary(d.hard, r)
 	}
 	c.ack(d)
-}
-
-func (c *Consumer) may(d *delivery) func() error {
-	return func() error { return d.alive(c.cfg.AckWait) }
 }
 
 // unstored lets go of a push whose outcome could not be stored: never settled.

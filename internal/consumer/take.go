@@ -9,7 +9,7 @@ import (
 // take is called for each push that arrives. It was sent after asked, and may
 // have lain in a buffer since: a worker that stood still is told of it so.
 func (c *Consumer) take(msg *nats.Msg, asked time.Time) {
-	d, err := newDelivery(c.spanning(msg), msg, c.leases.sentAfter(asked))
+	d, err := newDelivery(c.spanning(msg), msg, c.leases.sentAfter(asked), c.cfg.AckWait)
 	if err != nil {
 		c.log.WarnContext(c.hard, "a message is ignored", "error", err)
 		return
@@ -17,7 +17,7 @@ func (c *Consumer) take(msg *nats.Msg, asked time.Time) {
 	if d.deliveries > 1 {
 		c.recorder.Redelivery()
 	} else {
-		c.recorder.Stage(stageQueue, c.clock.now().Sub(d.stored)) // not leased: that is a turn of the sweeper ago
+		c.recorder.Stage(stageQueue, d.began.Add(c.clock.skew()).Sub(d.stored)) // not leased: that is a turn of the sweeper ago
 	}
 	earlier, adopted, count := c.leases.hold(d)
 	c.recorder.InFlight(count)
@@ -59,11 +59,12 @@ func (c *Consumer) live(h handover) {
 // letGo ends a delivery's life in this worker.
 func (c *Consumer) letGo(d *delivery) {
 	defer c.running.Done()
+	now := time.Now()
 	if !d.settling.IsZero() {
-		c.recorder.Stage(stageSettle, time.Since(d.settling))
+		c.recorder.Stage(stageSettle, now.Sub(d.settling))
 	}
 	if !d.waited {
-		c.window.observe(time.Since(d.began))
+		c.window.observe(now.Sub(d.began))
 	}
 	d.claimed()
 	c.cancels.unwatch(d)

@@ -23,6 +23,17 @@ type turns struct {
 
 func newTurns() *turns { return &turns{sem: semaphore.NewWeighted(whole)} }
 
+// take waits for a turn. Its error is ctx's cause.
+func (t *turns) take(ctx context.Context, weight int64) error {
+	if ctx.Err() == nil && t.sem.TryAcquire(weight) {
+		return nil // only who waits asks for the end of ctx
+	}
+	if err := t.sem.Acquire(ctx, weight); err != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
 // turn is one delivery's right to run. It satisfies voip.Turn; it is used by
 // one goroutine at a time.
 type turn struct {
@@ -31,9 +42,7 @@ type turn struct {
 	held   bool
 	waits  bool // for its next attempt
 	waited bool // at least once
-	// attempt is the context that attempts run in.
-	attempt context.Context //nolint:containedctx // handed out by Check, as voip.Turn asks
-	check   func() error
+	of     *delivery
 	// began and paused bracket a suspect's time alone; nil for others.
 	began  func(context.Context) error
 	paused func(voip.Progress)
@@ -44,8 +53,8 @@ func (t *turn) Resume(ctx context.Context) error {
 	if t.held {
 		return nil
 	}
-	if err := t.turns.sem.Acquire(ctx, t.weight); err != nil {
-		return context.Cause(ctx)
+	if err := t.turns.take(ctx, t.weight); err != nil {
+		return err
 	}
 	t.held = true
 	t.wait(false)
@@ -55,15 +64,16 @@ func (t *turn) Resume(ctx context.Context) error {
 	return t.began(ctx)
 }
 
-// Check is asked right before each attempt.
+// Check is asked right before each attempt, which runs in the context that
+// outlives a cancel and a stop.
 func (t *turn) Check(ctx context.Context) (context.Context, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	if err := t.check(); err != nil {
+	if err := t.of.alive(); err != nil {
 		return nil, err
 	}
-	return t.attempt, nil
+	return t.of.hard, nil
 }
 
 // Pause hands the turn on while the call waits for its next attempt.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -109,5 +110,6 @@ func (p *publisher) PublishMsg(ctx context.Context, msg *nats.Msg) (jetstream.Pu
 }
 
 func (p *publisher) PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error)) {
-	go func() { then(p.PublishMsg(context.Background(), msg)) }()
+	kept := &nats.Msg{Subject: msg.Subject, Header: nats.Header(http.Header(msg.Header).Clone()), Data: bytes.Clone(msg.Data)}
+	go func() { then(p.PublishMsg(context.Background(), kept)) }()
 }

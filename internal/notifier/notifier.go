@@ -27,6 +27,8 @@ const (
 // may be stored all the same.
 type Publisher interface {
 	PublishMsg(ctx context.Context, msg *nats.Msg) (jetstream.PubAck, error)
+	// PublishThen is PublishMsg without the waiting, and keeps nothing of msg: it
+	// may be written anew once PublishThen has returned.
 	PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error))
 }
 

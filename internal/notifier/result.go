@@ -3,6 +3,7 @@ package notifier
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,37 +25,65 @@ const (
 // or ctx's cause, which is looked at between tries alone). Mostly it is called
 // from where acks are read, and must not block.
 func (n *Notifier) Result(ctx context.Context, may func() error, r *voip.Result, trace string, then func(again bool, err error)) {
-	msg, err := resultMessage(r, trace)
+	l, _ := letters.Get().(*letter)
+	defer letters.Put(l)
+	err := l.write(r, trace)
 	if err == nil {
 		err = may()
 	}
 	if err == nil && ctx.Err() != nil {
-		err = unstored(ctx, msg, nil)
+		err = unstored(ctx, &l.msg, nil)
 	}
 	if err != nil {
 		then(false, err)
 		return
 	}
-	n.js.PublishThen(msg, func(ack jetstream.PubAck, err error) {
+	n.js.PublishThen(&l.msg, func(ack jetstream.PubAck, err error) {
 		if err == nil {
 			then(ack.Duplicate, nil)
 			return
 		}
-		go func() { then(n.store(ctx, may, msg, nil, err)) }()
+		go func() { then(n.storeResult(ctx, may, r, trace, err)) }()
 	})
 }
 
-func resultMessage(r *voip.Result, trace string) (*nats.Msg, error) {
-	body, err := r.Encode()
-	if err != nil {
-		return nil, err
+// storeResult goes on after a try that failed.
+func (n *Notifier) storeResult(ctx context.Context, may func() error, r *voip.Result, trace string, failed error) (again bool, err error) {
+	l := newLetter()
+	if err := l.write(r, trace); err != nil {
+		return false, err
 	}
-	v := []string{voip.ResultMsgID(r.Push.Sequence), r.CallID, string(r.Outcome), string(r.Reason)} // one allocation for all
-	h := nats.Header{voip.HeaderMsgID: v[:1:1], voip.HeaderCallID: v[1:2:2], voip.HeaderOutcome: v[2:3:3], voip.HeaderReason: v[3:4:4]}
+	return n.store(ctx, may, &l.msg, nil, failed)
+}
+
+// letter is the message of a result, written anew for one after the other: its
+// body and headers are most of what a push would leave to the garbage collector.
+type letter struct {
+	msg    nats.Msg
+	values [4]string // of the headers that each result has
+}
+
+//nolint:gochecknoglobals // a pool is made to be shared
+var letters = sync.Pool{New: func() any { return newLetter() }}
+
+func newLetter() *letter {
+	l := &letter{}
+	v := l.values[:]
+	l.msg.Subject = voip.SubjectResult
+	l.msg.Header = nats.Header{voip.HeaderMsgID: v[:1:1], voip.HeaderCallID: v[1:2:2], voip.HeaderOutcome: v[2:3:3], voip.HeaderReason: v[3:4:4]}
+	return l
+}
+
+func (l *letter) write(r *voip.Result, trace string) (err error) {
+	if l.msg.Data, err = r.AppendJSON(l.msg.Data[:0]); err != nil {
+		return err
+	}
+	l.values = [...]string{voip.ResultMsgID(r.Push.Sequence), r.CallID, string(r.Outcome), string(r.Reason)}
+	delete(l.msg.Header, voip.HeaderTraceparent)
 	if trace != "" {
-		h[voip.HeaderTraceparent] = []string{trace}
+		l.msg.Header[voip.HeaderTraceparent] = []string{trace}
 	}
-	return &nats.Msg{Subject: voip.SubjectResult, Header: h, Data: body}, nil
+	return nil
 }
 
 // Stored asks whether the result of the push with that sequence is stored.

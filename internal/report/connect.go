@@ -85,7 +85,7 @@ func (q *question) put(ctx context.Context) (more bool, err error) {
 	if ctx.Err() != nil {
 		return false, q.ended(context.Cause(ctx))
 	}
-	work, cancel := limit(ctx, ctx, q.cfg.Timeout)
+	work, cancel := limit(ctx, ctx, time.Now(), q.cfg.Timeout)
 	defer cancel()
 	key := fmt.Sprintf("%s.r%d.c%d", q.token, q.redrives, q.at.Key+1)
 	reply, failure := ask(work, q.nc, q.subject, key, q.body)
@@ -113,7 +113,7 @@ func (q *question) put(ctx context.Context) (more bool, err error) {
 
 func (q *question) wait(ctx context.Context) error {
 	delay := q.delays.next(q.after)
-	if ctx.Err() == nil && tooLate(ctx, delay) {
+	if ctx.Err() == nil && tooLate(ctx, time.Now().Add(delay)) {
 		return q.failure // not waited for
 	}
 	if err := pass(ctx, delay); err != nil {

@@ -21,20 +21,20 @@ func pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// limit puts the time of one attempt on its context: timeout, or what is left
-// of the call's life. work itself may know no deadline.
-func limit(ctx, work context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	end := time.Now().Add(timeout)
+// limit puts the time of one attempt that begins now on its context: timeout, or
+// what is left of the call's life. work itself may know no deadline.
+func limit(ctx, work context.Context, now time.Time, timeout time.Duration) (context.Context, context.CancelFunc) {
+	end := now.Add(timeout)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) {
 		end = deadline
 	}
 	return voip.WithDeadline(work, end, nil)
 }
 
-// tooLate says that an attempt after delay would not be before ctx's deadline.
-func tooLate(ctx context.Context, delay time.Duration) bool {
+// tooLate says that an attempt at a time would not be before ctx's deadline.
+func tooLate(ctx context.Context, at time.Time) bool {
 	deadline, ok := ctx.Deadline()
-	return ok && !time.Now().Add(delay).Before(deadline)
+	return ok && !at.Before(deadline)
 }
 
 // Jitter spreads the retries of calls that failed together: each wait is half

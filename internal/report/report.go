@@ -97,22 +97,22 @@ func (c *call) attempt(ctx context.Context) (more bool, err error) {
 	learned := learnedNothing
 	defer func() { c.leave(allowed, learned, &out) }()
 	work, err := c.turn.Check(ctx)
-	if err == nil && tooLate(ctx, 0) {
+	began := time.Now()
+	if err == nil && tooLate(ctx, began) {
 		err = voip.ErrExpired // also when no timer has said so yet: a late ring is worse than none
 	}
 	if err != nil {
 		return false, c.ended(err)
 	}
-	work, cancel := limit(ctx, work, c.cfg.Timeout)
+	work, cancel := limit(ctx, work, began, c.cfg.Timeout)
 	defer cancel()
 
 	c.req.Attempt = c.progress.Total + 1
 	c.req.IdempotencyKey = voip.IdempotencyKey(c.req.Attribute.CallID, c.req.Redrives, c.progress.Key+1)
-	began := time.Now()
 	out = c.send(work)
 	took := time.Since(began)
 	out.began = began
-	learned = out.verdict(work.Err() != nil && took < c.cfg.Timeout)
+	learned = out.verdict(out.answer == nil && took < c.cfg.Timeout && work.Err() != nil)
 	more = c.judge(&out)
 	c.progress.Add(voip.NewAttempt(began, took, out.reason, out.answer))
 	c.rec.Attempt(string(out.reason))
@@ -144,7 +144,7 @@ func (c *call) wait(ctx context.Context) error {
 		return c.ended(err)
 	}
 	delay, held := c.delay()
-	if !held && tooLate(ctx, delay) {
+	if !held && tooLate(ctx, time.Now().Add(delay)) {
 		return c.failure // not waited for
 	}
 	if ctx.Err() != nil {

@@ -54,12 +54,13 @@ func (e *InvalidAttributeError) Error() string {
 	return "invalid attribute: " + strings.Join(parts, "; ")
 }
 
-func (e *InvalidAttributeError) add(f field, raw json.RawMessage) {
+// error says what is wrong with a field's value.
+func (f *field) error(raw json.RawMessage) FieldError {
 	got := kind(raw)
 	if !f.private {
 		got = shown(raw)
 	}
-	e.Fields = append(e.Fields, FieldError{Field: f.name, Got: got, Want: f.want})
+	return FieldError{Field: f.name, Got: got, Want: f.want}
 }
 
 // AvatarError says why an avatar cannot be used. It never holds the URL.

@@ -40,9 +40,9 @@ func FuzzDecodePush(f *testing.F) {
 			}
 			return
 		}
-		mustBeValid(t, &p)
+		mustBeValid(t, p)
 		for _, form := range voip.Forms() {
-			again, err := voip.EncodePush(form, p.CallID, fieldsOf(&p))
+			again, err := voip.EncodePush(form, p.CallID, fieldsOf(p))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,6 +16,11 @@ func text(raw json.RawMessage) (s string, ok bool) {
 	if body := raw[1 : len(raw)-1]; plain(body) {
 		return string(body), true
 	}
+	return escapedText(raw)
+}
+
+// escapedText is text for a string that does not stand for itself.
+func escapedText(raw json.RawMessage) (s string, ok bool) {
 	return s, json.Unmarshal(raw, &s) == nil
 }
 

@@ -16,22 +16,28 @@ type member struct{ name, value []byte } // the name without its quotes and esca
 // fields reads a JSON object with its names exactly as they are spelled:
 // encoding/json's structs would take "CALLID" for callId. ok is false when b
 // is anything but one JSON object.
-func fields(b []byte) (o object, ok bool) {
-	if !json.Valid(b) {
+func fields(b []byte) (o object, ok bool) { return make(object, 0, usualMembers).read(b) }
+
+// members is fields for an object that is known to be well-formed.
+func members(b []byte) object { return make(object, 0, usualMembers).scan(b) }
+
+// usualMembers is how many members an object may have for its caller to hold
+// them on its stack: fields and members are short, so that they become a part
+// of their callers.
+const usualMembers = 8
+
+func (o object) read(b []byte) (object, bool) {
+	if !isObject(b) {
 		return nil, false
 	}
-	b = b[skipSpace(b, 0):]
-	if b[0] != '{' {
-		return nil, false
-	}
-	return members(b), true
+	return o.scan(b), true
 }
 
-// members reads a JSON object that is known to be well-formed, so that only
-// strings and brackets need to be followed.
-func members(b []byte) object {
-	o := make(object, 0, 4)
-	for i := skipSpace(b, 1); b[i] != '}'; {
+func isObject(b []byte) bool { return json.Valid(b) && b[skipSpace(b, 0)] == '{' }
+
+// scan needs to follow only strings and brackets.
+func (o object) scan(b []byte) object {
+	for i := skipSpace(b, skipSpace(b, 0)+1); b[i] != '}'; {
 		end := skipValue(b, i)
 		m := member{name: nameOf(b[i:end])}
 		i = skipSpace(b, skipSpace(b, end)+1) // past the colon

@@ -35,7 +35,22 @@ type callKey struct{}
 
 // WithCallID returns a context whose log lines carry the callId.
 func WithCallID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, callKey{}, id)
+	return &callContext{Context: ctx, id: id}
+}
+
+// callContext is context.WithValue without a second allocation for the value:
+// every push has one, and few are asked.
+type callContext struct {
+	context.Context //nolint:containedctx // it is a context itself
+
+	id string
+}
+
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.id
+	}
+	return c.Context.Value(key)
 }
 
 // LogAttrs are the attributes that log lines of a context carry.

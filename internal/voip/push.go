@@ -126,48 +126,49 @@ func ValidCallID(s string) bool {
 
 // Decode reads the whole push. Its error is a *MalformedPushError or an
 // *InvalidAttributeError; the Push that comes with it holds what could be read.
-func (e Envelope) Decode(d Defaults) (Push, error) {
-	p := Push{
+func (e Envelope) Decode(d Defaults) (*Push, error) {
+	p := &Push{
 		CallID: e.CallID, Data: e.data, UserName: d.UserName, Density: d.Density, AbilityName: d.AbilityName,
 		Direction: Outgoing, TTL: d.TTL, Switches: DefaultSwitches(),
 	}
 	if e.fault != "" {
 		return p, &MalformedPushError{Detail: e.fault}
 	}
-	attributes, ok := attributesOf(e.data)
+	holder, ok := attributesOf(e.data)
 	if !ok {
 		return p, &MalformedPushError{Detail: "data is " + kind(e.data) + ", want a string or an object"}
 	}
-	var bad InvalidAttributeError
-	for _, f := range pushFields {
-		if raw := attributes.get(f.name); raw != nil && !f.set(&p, raw) {
-			bad.add(f, raw)
+	attributes := members(holder)
+	var bad []FieldError
+	for i := range pushFields {
+		f := &pushFields[i]
+		if raw := attributes.get(f.name); raw != nil && !f.set(p, raw) {
+			bad = append(bad, f.error(raw))
 		}
 	}
 	if d.UserName == "" && attributes.get("userName") == nil {
-		bad.Fields = append(bad.Fields, FieldError{Field: "userName", Got: "nothing", Want: "a name: CALL_DEFAULT_USER_NAME is empty"})
+		bad = append(bad, FieldError{Field: "userName", Got: "nothing", Want: "a name: CALL_DEFAULT_USER_NAME is empty"})
 	}
-	if len(bad.Fields) > 0 {
-		return p, &bad
+	if len(bad) > 0 {
+		return p, &InvalidAttributeError{Fields: bad}
 	}
 	return p, nil
 }
 
-// attributesOf reads data's fields; a string that holds no JSON object is
-// opaque and has none.
-func attributesOf(data json.RawMessage) (o object, ok bool) {
+// attributesOf is the JSON object that data's fields are in; a string that holds
+// none is opaque and has no fields.
+func attributesOf(data json.RawMessage) (object []byte, ok bool) {
 	if s, isText := text(data); isText {
-		o, _ = fields([]byte(s))
-		return o, true
+		if b := []byte(s); isObject(b) {
+			return b, true
+		}
+		return []byte("{}"), true
 	}
-	if len(data) == 0 || data[0] != '{' {
-		return nil, false
-	}
-	return members(data), true // part of a body that was found well-formed
+	return data, len(data) > 0 && data[0] == '{' // part of a body that was found well-formed
 }
 
 // DecodePush opens and decodes a push in one step.
-func DecodePush(body []byte, d Defaults) (Push, error) { return OpenPush(body).Decode(d) }
+func DecodePush(body []byte, d Defaults) (*Push, error) { return OpenPush(body).Decode(d) }
 
 // field is one field of data: set returns false when the value is of a wrong
 // type or out of its range.

@@ -32,7 +32,7 @@ func TestDecodePushForms(t *testing.T) {
 			p := plain(want[form])
 			p.UserName, p.VoipCallType = "Li Lei", voip.VoipCallVideo
 			got, err := voip.DecodePush([]byte(body(`"c-1"`, fields)), defaults)
-			if err != nil || !reflect.DeepEqual(got, p) {
+			if err != nil || !reflect.DeepEqual(*got, p) {
 				t.Errorf("got %+v, %v\nwant %+v", got, err, p)
 			}
 		})
@@ -113,7 +113,7 @@ func TestDecodePushOpaqueData(t *testing.T) {
 	for _, data := range []string{"", " ", "hello", "null", "7", "true", `"{}"`, `[{"userName":"x"}]`, `{"userName":"x"`, `{"userName":"x"}}`} {
 		for _, form := range []voip.Form{voip.FormPayload, voip.FormString} {
 			got, err := voip.DecodePush([]byte(forms[form](`"c-1"`, data)), defaults)
-			if want := plain(quote(data)); err != nil || !reflect.DeepEqual(got, want) {
+			if want := plain(quote(data)); err != nil || !reflect.DeepEqual(*got, want) {
 				t.Errorf("%s, data %q: got %+v, %v\nwant %+v", form, data, got, err, want)
 			}
 		}
@@ -306,7 +306,7 @@ func TestDecodePushFields(t *testing.T) {
 				want := plain(data)
 				set(&want)
 				got, err := voip.DecodePush([]byte(forms[voip.FormObject](`"c-1"`, data)), defaults)
-				if err != nil || !reflect.DeepEqual(got, want) {
+				if err != nil || !reflect.DeepEqual(*got, want) {
 					t.Errorf("%s: got %+v, %v\nwant %+v", value, got, err, want)
 				}
 			}
@@ -326,7 +326,7 @@ func TestDecodePushFields(t *testing.T) {
 			}
 			// In another case it is another field, and nobody's.
 			data := fmt.Sprintf(`{"%s":[]}`, strings.ToUpper(tt.field))
-			if got, err := voip.DecodePush([]byte(forms[voip.FormObject](`"c-1"`, data)), defaults); err != nil || !reflect.DeepEqual(got, plain(data)) {
+			if got, err := voip.DecodePush([]byte(forms[voip.FormObject](`"c-1"`, data)), defaults); err != nil || !reflect.DeepEqual(*got, plain(data)) {
 				t.Errorf("%s: got %+v, %v", data, got, err)
 			}
 		})

@@ -14,11 +14,17 @@ const (
 	attemptSize = 144
 )
 
-// Encode is the result as JSON. It writes what encoding/json would, field by
-// field, in half of the time: every push pays for it. A test fills each field
-// in turn and holds the two against each other.
+// Encode is the result as JSON.
 func (r *Result) Encode() ([]byte, error) {
-	w := writer{b: make([]byte, 0, resultSize+len(r.Attempts)*attemptSize)}
+	return r.AppendJSON(make([]byte, 0, resultSize+len(r.Attempts)*attemptSize))
+}
+
+// AppendJSON appends the result as JSON. It writes what encoding/json would,
+// field by field, in half of the time: every push pays for it. A test fills each
+// field in turn and holds the two against each other. With an error comes what b
+// was.
+func (r *Result) AppendJSON(b []byte) ([]byte, error) {
+	w := writer{b: b}
 	w.open()
 	w.str("schema", r.Schema)
 	w.str("callId", r.CallID)
@@ -46,7 +52,7 @@ func (r *Result) Encode() ([]byte, error) {
 	w.int("redrives", r.Redrives)
 	w.shut()
 	if w.err != nil {
-		return nil, fmt.Errorf("encode the result: %w", w.err)
+		return b, fmt.Errorf("encode the result: %w", w.err)
 	}
 	return w.b, nil
 }

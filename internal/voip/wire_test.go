@@ -23,7 +23,7 @@ func TestPushOnTheWire(t *testing.T) {
 			Direction: voip.Incoming, DeviceID: "d-1", BundleName: "com.example.calls", TTL: 45 * time.Second,
 			Switches: voip.Switches{IsConferenceCall: true, IsUserMuteRingToneAllowed: true, IsDialingAllowedDuringCarrierCall: true},
 		}
-		if err != nil || !reflect.DeepEqual(got, want) {
+		if err != nil || !reflect.DeepEqual(*got, want) {
 			t.Errorf("%s: decodes to %+v, %v\nwant %+v", form, got, err, want)
 		}
 	}
