@@ -35,27 +35,3 @@ func BenchmarkHandle(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkOpenPush is what is read of a push before its call is claimed.
-func BenchmarkOpenPush(b *testing.B) {
-	body := []byte(`{"callId":"c-1","data":{"userName":"Li Lei","scene":"voice","ttlSeconds":300}}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		voip.OpenPush(body)
-	}
-}
-
-// BenchmarkEncodeResult is the result of a call that was reported at once.
-func BenchmarkEncodeResult(b *testing.B) {
-	r := voip.Result{CallID: "c-1", Avatar: &voip.AvatarResult{Status: voip.AvatarNone}, Worker: "host/instance", Push: voip.PushRef{Stream: voip.StreamPush}}
-	none := voip.ErrorNone
-	r.SetProgress(voip.Progress{Total: 1, Attempts: []voip.Attempt{voip.NewAttempt(time.Now(), time.Millisecond, voip.ReasonNone, &voip.Answer{ErrorReason: &none})}})
-	r.Decide(nil)
-	r.Complete(time.Now())
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := r.Encode(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

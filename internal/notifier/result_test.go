@@ -3,7 +3,9 @@ package notifier_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -39,6 +41,63 @@ func TestResult(t *testing.T) {
 	} else {
 		testkit.Golden(t, "result-cancelled.golden", render(m[1]))
 	}
+}
+
+// TestResultsShareNothing: a message is written anew for the next result, but each
+// is stored as its own, those whose first try fails, too.
+func TestResultsShareNothing(t *testing.T) {
+	t.Parallel()
+	const all, traced = 200, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	s := testkit.Broker(t, testkit.Provisioned())
+	js := s.JS(t)
+	n := notifier.New(everyThird{s.Publisher(t), new(atomic.Int64)}, quiet())
+	ended := make(chan outcome, all)
+	for i := range uint64(all) {
+		r := result(i + 1)
+		r.CallID = "c-" + strings.Repeat("x", int(i%50)) + strconv.FormatUint(i+1, 10)
+		trace := ""
+		if i%2 == 1 {
+			trace = traced
+		}
+		n.Result(t.Context(), mayAlways, r, trace, func(again bool, err error) { ended <- outcome{again, err} })
+	}
+	for range all {
+		if o := <-ended; o.again || o.err != nil {
+			t.Fatalf("again is %v, %v", o.again, o.err)
+		}
+	}
+	stored := testkit.Messages(t, js, voip.StreamResult)
+	if len(stored) != all {
+		t.Fatalf("the stream holds %d messages, want %d", len(stored), all)
+	}
+	for _, m := range stored {
+		r, err := voip.DecodeResult(m.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := ""
+		if r.Push.Sequence%2 == 0 {
+			want = traced
+		}
+		if m.Header.Get(voip.HeaderMsgID) != voip.ResultMsgID(r.Push.Sequence) || m.Header.Get(voip.HeaderCallID) != r.CallID ||
+			!strings.HasSuffix(r.CallID, strconv.FormatUint(r.Push.Sequence, 10)) || m.Header.Get(voip.HeaderTraceparent) != want {
+			t.Errorf("not one result's own: %s", render(m))
+		}
+	}
+}
+
+// everyThird refuses every third message once, as a server without leader would.
+type everyThird struct {
+	notifier.Publisher
+	sent *atomic.Int64
+}
+
+func (p everyThird) PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error)) {
+	if p.sent.Add(1)%3 == 0 {
+		then(jetstream.PubAck{}, jetstream.ErrNoStreamResponse)
+		return
+	}
+	p.Publisher.PublishThen(msg, then)
 }
 
 func TestResultThatCannotBeEncoded(t *testing.T) {
