@@ -51,7 +51,7 @@ func TestSend(t *testing.T) {
 			t.Errorf("Nats-Msg-Id %q for call %q", got, p.CallID)
 		}
 		p.CallID, p.Data = "", nil
-		pushes = append(pushes, p)
+		pushes = append(pushes, *p)
 	}
 	want := voip.Push{
 		UserName: "Li Lei", VoipCallType: voip.VoipCallVoice, Avatar: voip.Avatar{Given: true, Source: "resource:a.png"}, Density: 2.5,
