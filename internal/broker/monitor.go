@@ -7,7 +7,6 @@ import (
 	"strings"
 )
 
-// Where the stock `nats server check consumer` and `… stream` find their
 // Where the stock `nats server check stream`, `nats audit` and whatever else is
 // built on jsm.go find their thresholds when they are given none.
 const (

@@ -1,7 +1,6 @@
 package voip
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -52,15 +51,6 @@ func (e *InvalidAttributeError) Error() string {
 		parts[i] = e.Fields[i].Error()
 	}
 	return "invalid attribute: " + strings.Join(parts, "; ")
-}
-
-// error says what is wrong with a field's value.
-func (f *field) error(raw json.RawMessage) FieldError {
-	got := kind(raw)
-	if !f.private {
-		got = shown(raw)
-	}
-	return FieldError{Field: f.name, Got: got, Want: f.want}
 }
 
 // AvatarError says why an avatar cannot be used. It never holds the URL.

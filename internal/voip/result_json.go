@@ -20,9 +20,9 @@ func (r *Result) Encode() ([]byte, error) {
 }
 
 // AppendJSON appends the result as JSON. It writes what encoding/json would,
-// field by field, in half of the time: every push pays for it. A test fills each
-// field in turn and holds the two against each other. With an error comes what b
-// was.
+// field by field, in half of the time, for every push pays for it; but null where
+// nothing is known of a picture. A test fills each field in turn and holds the two
+// against each other. With an error comes what b was.
 func (r *Result) AppendJSON(b []byte) ([]byte, error) {
 	w := writer{b: b}
 	w.open()

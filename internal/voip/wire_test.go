@@ -190,6 +190,9 @@ func TestResultOnTheWire(t *testing.T) {
 	if _, err := (&voip.Result{CompletedAt: at(0).AddDate(9000, 0, 0)}).Encode(); err == nil {
 		t.Error("a time that JSON cannot hold is encoded")
 	}
+	if b, err := (&voip.Result{CompletedAt: at(0).AddDate(9000, 0, 0)}).AppendJSON([]byte("before")); err == nil || string(b) != "before" {
+		t.Errorf("a time that JSON cannot hold is appended: %q, %v", b, err)
+	}
 }
 
 // A record of a call outlives its worker: what it says of the progress is read
