@@ -41,6 +41,10 @@ func TestLeaseEnds(t *testing.T) {
 		if err := d.alive(); !errors.Is(err, voip.ErrLeaseLost) || !errors.Is(context.Cause(d.call), voip.ErrLeaseLost) {
 			t.Fatalf("after the ack wait: %v, the call's cause %v", err, context.Cause(d.call))
 		}
+		turn := &turn{turns: newTurns(), weight: 1, of: d}
+		if _, err := turn.Check(t.Context()); !errors.Is(err, voip.ErrLeaseLost) {
+			t.Errorf("another attempt may begin: %v", err)
+		}
 		d.renew(time.Now())
 		if d.alive() == nil {
 			t.Error("a lost lease came back: another worker may have the push")

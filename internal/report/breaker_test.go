@@ -305,7 +305,7 @@ func TestFewFailuresOpenNothing(t *testing.T) {
 	}
 	t.Run("deadlines", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, 4)
+			b := newBench(t, 12)
 			b.set(hangs)
 			for i := range 12 { // each hangs for less than REPORT_TIMEOUT, and then its time is over
 				b.call(t, strconv.Itoa(i), 2*time.Second, alwaysRuns{})
