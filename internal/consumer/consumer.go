@@ -102,7 +102,7 @@ type Consumer struct {
 
 	hard     context.Context //nolint:containedctx // the life of everything that was begun
 	kill     context.CancelCauseFunc
-	stopping chan struct{} // closed when the worker stops taking pushes
+	stopping chan struct{} // closed when no more pushes come: what is not begun is given back
 	running  sync.WaitGroup
 	runners  *runners[handover]
 }

@@ -18,11 +18,11 @@ const (
 
 // drain lets go of all that is held.
 func (c *Consumer) drain(ctx context.Context) {
-	close(c.stopping)
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout-min(killMargin, c.cfg.DrainTimeout/4))
 	defer cancel()
 	c.log.InfoContext(ctx, "draining", "held", c.leases.count())
 	c.puller.stop(ctx) // first, or what is given back would come straight back
+	close(c.stopping)
 	for _, d := range c.leases.all() {
 		d.end(voip.ErrStopping)
 	}

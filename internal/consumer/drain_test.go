@@ -1,6 +1,10 @@
 package consumer
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -30,34 +34,69 @@ func (h held) PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error)) {
 	h.Publisher.PublishThen(msg, then)
 }
 
-// TestStopBetweenClaimAndStart: a push that was claimed and no more is given
-// back as one of which nothing is unknown.
+// whenLogged does something as a line with the words is logged.
+type whenLogged struct {
+	words string
+	do    func()
+}
+
+func (w whenLogged) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(w.words)) {
+		w.do()
+	}
+	return len(line), nil
+}
+
+// TestStopBetweenClaimAndStart: pushes that were claimed and no more are given
+// back as ones of which nothing is unknown, and once: none comes back to the
+// worker that stops.
 func TestStopBetweenClaimAndStart(t *testing.T) {
 	r := newRig(t)
-	claimed, stopped := make(chan struct{}), make(chan struct{})
-	first := r.start(t, reported, func(_ *Config, p *Parts, _ *Handler) {
+	const pushes = 32
+	var first *node
+	claimed, stopped := make(chan struct{}, 4*pushes), make(chan struct{})
+	first = r.start(t, reported, func(_ *Config, p *Parts, _ *Handler) {
+		p.Log = slog.New(slog.NewTextHandler(whenLogged{"draining", func() {
+			if first.isStopping() {
+				t.Error("it gives pushes back while it still pulls")
+			}
+		}}, nil))
 		p.Publisher = held{p.Publisher, callsPrefix, func(next Publisher, msg *nats.Msg, then func(jetstream.PubAck, error)) {
 			next.PublishThen(msg, func(ack jetstream.PubAck, err error) {
-				close(claimed)
+				claimed <- struct{}{}
 				go func() { <-stopped; then(ack, err) }()
 			})
 		}}
 	})
-	r.push(t, pushOf("c-1"), nil)
-	testkit.Receive(t, "the claim", claimed)
+	for i := range pushes {
+		r.push(t, pushOf(fmt.Sprint("c-", i)), nil)
+	}
+	for range pushes {
+		testkit.Receive(t, "a claim", claimed)
+	}
 	first.stop()
 	<-first.stopping
 	close(stopped)
 	<-first.done
-	if rec, found := r.record(t, "c-1"); !found || !rec.Clean || rec.Progress.Pending || rec.Progress.Unknown {
-		t.Errorf("record %+v (found: %v), want a clean one", rec, found)
+	for i := range pushes {
+		id := fmt.Sprint("c-", i)
+		if rec, found := r.record(t, id); !found || !rec.Clean || rec.Progress.Pending || rec.Progress.Unknown || rec.Deliveries != 1 {
+			t.Errorf("%s: record %+v (found: %v), want a clean one of the first delivery", id, rec, found)
+		}
 	}
 	began := time.Now()
 	r.start(t, reported)
-	if res := r.result(t, "c-1"); res.Outcome != voip.Reported || time.Since(began) > ackWait {
-		t.Errorf("%s after %v, want it given back at once", res.Outcome, time.Since(began))
+	results := r.settled(t)
+	if took := time.Since(began); took > ackWait {
+		t.Errorf("settled after %v, want them given back at once", took)
 	}
-	if got := r.seen.all(); !slices.Equal(got, []string{"c-1.r0.a1"}) {
+	for i := range pushes {
+		id := fmt.Sprint("c-", i)
+		if res := results[id]; res.Outcome != voip.Reported || res.Push.Deliveries != 2 {
+			t.Errorf("%s: %s, delivered %d times, want reported and 2", id, res.Outcome, res.Push.Deliveries)
+		}
+	}
+	if got := r.seen.all(); len(got) != pushes || slices.ContainsFunc(got, func(key string) bool { return !strings.HasSuffix(key, ".r0.a1") }) {
 		t.Errorf("attempts %v", got)
 	}
 }
@@ -107,5 +146,36 @@ func TestStopAfterTheClaim(t *testing.T) {
 	}
 	if rec, found := r.record(t, "c-1"); !found || !rec.Clean {
 		t.Errorf("record %+v (found: %v), want a clean one", rec, found)
+	}
+}
+
+// TestStopPullingAll: the end of the pulling waits for what an earlier
+// generation of pulls still delivers.
+func TestStopPullingAll(t *testing.T) {
+	s := testkit.Broker(t)
+	delivering, release := make(chan struct{}), make(chan struct{})
+	p := &puller{
+		nc: s.Conn(t), subject: pullSubject, log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		room:    func() (int, int) { return 0, 1 },
+		deliver: func(*nats.Msg, time.Time) { close(delivering); <-release },
+	}
+	if err := p.renew(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.nc.Publish(p.sub.Subject, []byte(pushOf("c-1"))); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Receive(t, "a push", delivering)
+	if err := p.renew(); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if p.stop(short); short.Err() == nil {
+		t.Error("it is over while a push is delivered")
+	}
+	close(release)
+	if p.stop(t.Context()); slices.ContainsFunc(p.retired, (*nats.Subscription).IsValid) {
+		t.Error("a generation of pulls is still there")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,9 +63,10 @@ type puller struct {
 
 	mu      sync.Mutex
 	sub     *nats.Subscription
-	ahead   int       // asked for and not yet here
-	heard   time.Time // last word from the consumer
-	fault   error     // why nothing comes; nil while pulling works
+	retired []*nats.Subscription // of earlier generations, which may still deliver
+	ahead   int                  // asked for and not yet here
+	heard   time.Time            // last word from the consumer
+	fault   error                // why nothing comes; nil while pulling works
 	stopped bool
 }
 
@@ -143,6 +145,7 @@ func (p *puller) retire() {
 	if err := p.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
 		p.log.Debug("end a generation of pulls", "error", err)
 	}
+	p.retired = append(slices.DeleteFunc(p.retired, func(s *nats.Subscription) bool { return !s.IsValid() }), p.sub)
 	p.sub = nil
 }
 
@@ -215,17 +218,18 @@ func (p *puller) state() error {
 	return nil
 }
 
-// stop ends the pulling. What the server had sent already is still delivered,
-// all of it before stop returns.
+// stop ends the pulling. What the server had sent already, to whichever
+// generation, is still delivered, all of it before stop returns: a subscription
+// that drains is valid until its last callback has returned.
 func (p *puller) stop(ctx context.Context) {
 	p.mu.Lock()
 	p.stopped = true
-	sub := p.sub
 	p.retire()
+	retired := p.retired
 	p.mu.Unlock()
 	t := time.NewTicker(time.Millisecond)
 	defer t.Stop()
-	for sub != nil && sub.IsValid() && p.nc.IsConnected() {
+	for p.nc.IsConnected() && slices.ContainsFunc(retired, (*nats.Subscription).IsValid) {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
