@@ -253,20 +253,38 @@ func TestLeaseHolds(t *testing.T) {
 }
 
 // TestTimeInTheQueue: it ends when the push is here, however long ago the worker
-// asked for it.
+// asked for it, and is told by the broker's clock alone.
 func TestTimeInTheQueue(t *testing.T) {
 	n := newRig(t).start(t, reported)
-	if err := testkit.Receive(t, "the pulling", n.states); err != nil {
-		t.Fatal(err)
-	}
+	n.stop() // nothing else sets its clock any more
+	<-n.done
 	const age = 20 * time.Second
-	stored := time.Now().Add(-age)
-	n.take(&nats.Msg{
-		Reply: fmt.Sprintf("$JS.ACK.VOIP_PUSH.voip-workers.1.99.1.%d.0", stored.UnixNano()),
-		Sub:   &nats.Subscription{}, Data: []byte(pushOf("c-1")),
-	}, stored.Add(-age))
-	if got := time.Duration(n.counts.inQueue.Load()); got < age || got > 2*age {
-		t.Errorf("%v in the queue, want %v", got, age)
+	for _, ahead := range []time.Duration{0, time.Hour, -time.Hour} {
+		n.clock.ahead.Store(int64(ahead))
+		stored := time.Now().Add(ahead - age)
+		n.take(&nats.Msg{
+			Reply: fmt.Sprintf("$JS.ACK.VOIP_PUSH.voip-workers.1.99.1.%d.0", stored.UnixNano()),
+			Sub:   &nats.Subscription{}, Data: []byte(pushOf("c-1")),
+		}, stored.Add(-age))
+		n.running.Wait()
+		if got := time.Duration(n.counts.inQueue.Load()); got < age || got > 2*age {
+			t.Errorf("the broker is %v ahead: %v in the queue, want %v", ahead, got, age)
+		}
+	}
+}
+
+// TestCompletedByTheBrokersClock: a result's times can be told from one another.
+func TestCompletedByTheBrokersClock(t *testing.T) {
+	var c Consumer
+	for _, ahead := range []time.Duration{0, time.Hour, -time.Hour} {
+		c.clock.ahead.Store(int64(ahead))
+		d := fakeDelivery(7, 1)
+		d.settling = time.Now()
+		d.stored = d.settling.Add(ahead - time.Second)
+		r := c.result(d, &Verdict{})
+		if want := d.settling.Add(ahead).UTC(); !r.CompletedAt.Equal(want) || r.LatencyMs != 1000 {
+			t.Errorf("the broker is %v ahead: completed at %v after %v ms, want %v and 1000", ahead, r.CompletedAt, r.LatencyMs, want)
+		}
 	}
 }
 

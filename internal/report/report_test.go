@@ -273,6 +273,30 @@ func TestExpired(t *testing.T) {
 	}
 }
 
+// untimed is a context whose deadline no timer has told of.
+type untimed struct {
+	context.Context //nolint:containedctx // it is one
+
+	deadline time.Time
+}
+
+func (c untimed) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// TestNoTimerYet: a busy machine's timers are late, an attempt is not: none
+// begins once its call's time is over.
+func TestNoTimerYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := untimed{t.Context(), time.Now().Add(time.Second)}
+		transport := &script{steps: []step{ok()}}
+		_, err := newStage(t, transport, counts{}).Report(ctx, request(), voip.Progress{}, &turn{check: func(int) error {
+			return pass(ctx, time.Second) // the machine stands still after the last look at ctx
+		}})
+		if !errors.Is(err, voip.ErrExpired) || len(transport.keys) != 0 {
+			t.Errorf("%v after %d attempts, want %v and none", err, len(transport.keys), voip.ErrExpired)
+		}
+	})
+}
+
 // TestInterrupted: what a cancel, a stop or a lost lease do to a call at each
 // point of its way.
 func TestInterrupted(t *testing.T) {
