@@ -85,16 +85,20 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// exit waits for the end of the process, at most so long, and returns its code,
-// -1 when a signal ended it.
-func (p *process) exit(within time.Duration) int {
+// toExit is less than the drain timeout by default, and much beside what any
+// end takes.
+const toExit = 15 * time.Second
+
+// exit waits for the end of the process and returns its code, -1 when a signal
+// ended it.
+func (p *process) exit() int {
 	p.t.Helper()
-	timer := time.NewTimer(within)
+	timer := time.NewTimer(toExit)
 	defer timer.Stop()
 	select {
 	case <-p.ended:
 	case <-timer.C:
-		p.t.Fatalf("the worker runs on after %v", within)
+		p.t.Fatalf("the worker runs on after %v", toExit)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](p.err); ok {
 		return exit.ExitCode()
@@ -108,7 +112,7 @@ func (p *process) exit(within time.Duration) int {
 func (p *process) drained() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
-	if code := p.exit(15 * time.Second); code != 0 {
+	if code := p.exit(); code != 0 {
 		p.t.Errorf("exit code %d after SIGTERM, want 0", code)
 	}
 }

@@ -271,10 +271,10 @@ func TestDeadlineWhileWaitingForASlot(t *testing.T) {
 
 func TestDeadlineWhileDecoding(t *testing.T) {
 	s := newStage(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond) // it takes several times that
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond) // it takes many times that
 	defer cancel()
 	begin := time.Now()
-	_, r, err := s.Picture(ctx, given("resource:normal/jpeg_prog420_1024.jpg"), testSide)
+	_, r, err := s.Picture(ctx, given("resource:normal/jpeg_prog420_2048.jpg"), testSide)
 	if err != nil || r.Reason != voip.AvatarTimeout {
 		t.Errorf("%+v, %v, want timeout", r, err)
 	}

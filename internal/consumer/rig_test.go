@@ -23,6 +23,12 @@ import (
 // machine's hiccups.
 const ackWait = 1500 * time.Millisecond
 
+// longAckWait is longer than any test: what is delivered again was given back.
+const longAckWait = 5 * time.Minute
+
+// noise is what a noisy machine may add to what is timed.
+const noise = 5 * time.Second
+
 // rig is a broker with the project's streams, and any number of workers on it.
 type rig struct {
 	*testkit.Server
@@ -31,6 +37,11 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
+	t.Helper()
+	return newRigOf(t, ackWait)
+}
+
+func newRigOf(t *testing.T, ackWait time.Duration) *rig {
 	t.Helper()
 	s := testkit.Broker(t, testkit.Provisioned(), testkit.WithConfig(func(c *broker.Config) { c.AckWait = ackWait }))
 	return &rig{Server: s, js: s.JS(t)}
@@ -114,7 +125,7 @@ func (r *rig) start(t *testing.T, send transport, options ...nodeOption) *node {
 		return send(ctx, req)
 	})
 	n := &node{counts: &counts{}, states: make(chan error, 1024), done: make(chan struct{}), nc: nc}
-	cfg := Config{MaxInFlight: 64, AckWait: ackWait, MaxStarts: 3, DrainTimeout: 5 * time.Second, Claim: ClaimAlways, Worker: "test/" + fmt.Sprintf("%p", n)}
+	cfg := Config{MaxInFlight: 64, AckWait: r.Config.AckWait, MaxStarts: 3, DrainTimeout: 5 * time.Second, Claim: ClaimAlways, Worker: "test/" + fmt.Sprintf("%p", n)}
 	parts := Parts{
 		Conn: nc, JS: js, Calls: calls, Publisher: publisher, Handler: h, Notifier: notifier.New(publisher, log), Recorder: n.counts, Log: log,
 		Hooks: Hooks{State: func(err error) {

@@ -91,7 +91,7 @@ func TestHangingCollector(t *testing.T) {
 	if err := traces.Shutdown(ctx); err == nil {
 		t.Error("all spans were exported")
 	}
-	if took := time.Since(began); took > 20*given {
+	if took := time.Since(began); took > 100*given {
 		t.Errorf("it took %v to give up", took)
 	}
 }
