@@ -3,6 +3,7 @@ package voip
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -39,16 +40,33 @@ func RedriveOf(h Header, sequence uint64) (Redrive, error) {
 	return Redrive{Count: int(n), Origin: origin}, nil
 }
 
-// ExpiresAtOf reads Voip-Expires-At; zero when there is none, an error when it
-// is not RFC 3339.
+// The times that can be written in UTC, whose year has four digits in RFC 3339;
+// the very first one is left to those that know of none.
+//
+//nolint:gochecknoglobals // read only
+var (
+	firstTime = time.Time{}.Add(1)
+	lastTime  = time.Date(9999, time.December, 31, 23, 59, 59, 999_999_999, time.UTC)
+)
+
+// ExpiresAtOf reads Voip-Expires-At, in UTC; zero when there is none, an error
+// when it is not RFC 3339, in which T and Z may be lower case (5.6). A time that
+// cannot be written in UTC, for its zone carries it out of the years 1 to 9999,
+// is the first or the last one that can.
 func ExpiresAtOf(h Header) (time.Time, error) {
 	v := h.Get(HeaderExpiresAt)
 	if v == "" {
 		return time.Time{}, nil
 	}
-	t, err := time.Parse(time.RFC3339Nano, v)
+	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(v))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%s is %q, want a time as in RFC 3339", HeaderExpiresAt, clip(v))
+	}
+	switch t = t.UTC(); {
+	case t.Before(firstTime):
+		return firstTime, nil
+	case t.After(lastTime):
+		return lastTime, nil
 	}
 	return t, nil
 }

@@ -58,6 +58,12 @@ func TestExpiresAtOf(t *testing.T) {
 		{"2026-01-02T03:04:05Z", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), ""},
 		{"2026-01-02T03:04:05.678901234Z", at(0), ""},
 		{"2026-01-02T11:04:05.678901234+08:00", at(0), ""},
+		{"2026-01-02t11:04:05.678901234+08:00", at(0), ""},
+		{"2026-01-02t03:04:05z", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), ""},
+		{"0001-01-01T00:00:00Z", time.Time{}.Add(1), ""}, // the zero time would be none
+		{"0000-01-01T00:00:00+01:00", time.Time{}.Add(1), ""},
+		{"9999-12-31T23:59:59.5Z", time.Date(9999, 12, 31, 23, 59, 59, 5e8, time.UTC), ""},
+		{"9999-12-31T23:59:59-01:00", time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC), ""},
 		{"2026-01-02 03:04:05", time.Time{}, `Voip-Expires-At is "2026-01-02 03:04:05", want a time as in RFC 3339`},
 		{"1767323045", time.Time{}, `Voip-Expires-At is "1767323045", want a time as in RFC 3339`},
 		{strings.Repeat("x", 41), time.Time{}, `Voip-Expires-At is "` + strings.Repeat("x", 40) + `…", want a time as in RFC 3339`},
@@ -66,6 +72,9 @@ func TestExpiresAtOf(t *testing.T) {
 		got, err := voip.ExpiresAtOf(header{"Voip-Expires-At": tt.value})
 		if !got.Equal(tt.want) || text(err) != tt.err {
 			t.Errorf("%q: got %v, %v, want %v, %q", tt.value, got, err, tt.want, tt.err)
+		}
+		if _, err := got.MarshalText(); err != nil {
+			t.Errorf("%q cannot be written: %v", tt.value, err)
 		}
 	}
 }
