@@ -138,9 +138,10 @@ func TestAnswers(t *testing.T) {
 		}, voip.AvatarUnreachable},
 		"cut body": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", strconv.Itoa(len(picture)))
-			_, _ = w.Write(picture[:1000])
-			panic(http.ErrAbortHandler)
+			cutOff(w, picture[:1000])
 		}, voip.AvatarUnreachable},
+		"cut chunks":  {func(w http.ResponseWriter, _ *http.Request) { cutOff(w, picture[:1000]) }, voip.AvatarUnreachable},
+		"cut at once": {func(w http.ResponseWriter, _ *http.Request) { cutOff(w, nil) }, voip.AvatarUnreachable},
 		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, voip.AvatarUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,6 +153,13 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// cutOff ends the connection once the headers and the data are on their way.
+func cutOff(w http.ResponseWriter, data []byte) {
+	_, _ = w.Write(data)
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
 }
 
 func status(code int) http.HandlerFunc {

@@ -139,15 +139,29 @@ func readGrowing(ctx context.Context, r io.Reader, expect, most int, known bool,
 		}
 		grown := make([]byte, step)
 		n := copy(grown, data)
-		m, err := io.ReadFull(r, grown[n:])
+		m, err := fill(r, grown[n:])
 		data = grown[:n+m]
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && n+m < step:
+		case errors.Is(err, io.EOF):
 			return data, nil
 		case err != nil || n+m == most:
 			return data, err
 		}
 	}
+}
+
+// fill reads until b is full, and returns io.EOF when r ends before. (io.ReadFull
+// says io.ErrUnexpectedEOF then, as a body does that is cut off on its way.)
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = r.Read(b[n:])
+		n += m
+	}
+	if n == len(b) {
+		err = nil
+	}
+	return n, err
 }
 
 // roomFor is what has to be reserved for a buffer of n bytes: it itself, or up to the next
