@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -88,7 +88,12 @@ const (
 // run runs the worker until ctx ends, and stops all that it started, last
 // first. What is wrong with this machine or its settings is found before the
 // broker is looked for.
-func (w *worker) run(ctx context.Context) error {
+func (w *worker) run(ctx context.Context) (err error) {
+	defer func() {
+		if err == nil {
+			w.log.InfoContext(ctx, "stopped", "cause", context.Cause(ctx))
+		}
+	}()
 	defer w.stop(context.WithoutCancel(ctx))
 	w.id = instance()
 	w.health = telemetry.NewHealth(condNATS, condStreams, condPulling)
@@ -151,7 +156,6 @@ func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *c
 	w.log.InfoContext(ctx, "consuming", "worker", w.id, "transport", w.cfg.Report.Transport, "claim", w.cfg.Call.Claim,
 		"version", version, "commit", commit)
 	c.Run(ctx)
-	w.log.InfoContext(ctx, "stopped", "cause", context.Cause(ctx))
 }
 
 // connect opens the connection, to the embedded broker or to one that may not
@@ -190,7 +194,7 @@ func (w *worker) connected() error {
 	if w.nc.IsConnected() {
 		return nil
 	}
-	return errors.New("not connected to " + broker.RedactURLs(w.cfg.NATS.URL))
+	return fmt.Errorf("not connected to %s: %w", broker.RedactURLs(w.cfg.NATS.URL), cmp.Or(w.nc.LastError(), nats.ErrDisconnected))
 }
 
 // clock tells of a clock that is wrong. The calls' deadlines follow the broker's.

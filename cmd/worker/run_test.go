@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -284,6 +285,20 @@ func TestServerRestart(t *testing.T) {
 	p.ready()
 	f.rushed()
 	p.drained()
+}
+
+// A broker that refuses this worker is waited for, too, and why stays to be seen.
+func TestRefusedByTheBroker(t *testing.T) {
+	t.Parallel()
+	b := testkit.Broker(t, testkit.WithServer(func(o *server.Options) { o.Authorization = "secret" }))
+	p := startProcess(t, map[string]string{"NATS_URL": strings.Replace(b.URL(), "://", "://guess@", 1), "REPORT_TRANSPORT": "nats"})
+	p.unready("nats: not connected to nats://[private]@127.0.0.1")
+	p.unready("Authorization Violation")
+	p.drained()
+	p.log.Wait(t, "msg=stopped")
+	if strings.Contains(p.log.String(), "guess") {
+		t.Error("the token is logged")
+	}
 }
 
 // A broker that is not there is waited for, unready and with a line in the log;

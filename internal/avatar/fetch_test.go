@@ -142,7 +142,7 @@ func TestAnswers(t *testing.T) {
 		}, voip.AvatarUnreachable},
 		"cut chunks":  {func(w http.ResponseWriter, _ *http.Request) { cutOff(w, picture[:1000]) }, voip.AvatarUnreachable},
 		"cut at once": {func(w http.ResponseWriter, _ *http.Request) { cutOff(w, nil) }, voip.AvatarUnreachable},
-		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, voip.AvatarUnreachable},
+		"reset":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, voip.AvatarUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := serve(t, test.answer)

@@ -165,6 +165,24 @@ func TestPassword(t *testing.T) {
 	}
 }
 
+// TestTokenInAURL: it stands where a user would, and is no less secret than a
+// password.
+func TestTokenInAURL(t *testing.T) {
+	t.Parallel()
+	s := testkit.Broker(t, testkit.WithServer(func(o *server.Options) { o.Authorization = "secret" }))
+	cfg := s.Config
+	cfg.URL = strings.Replace(cfg.URL, "://", "://secret@", 1)
+	nc, log := mustConnect(t, &cfg, broker.Options{})
+	log.Wait(t, "connected to NATS")
+	if err := nc.ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+	log.Wait(t, "reconnected to NATS")
+	if all := log.String(); strings.Contains(all, "secret") || strings.Count(all, "nats://[private]@127.0.0.1:") != 2 {
+		t.Errorf("the token is logged: %s", all)
+	}
+}
+
 func rewrite(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

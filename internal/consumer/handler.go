@@ -157,7 +157,13 @@ func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (pic
 		}
 	}()
 	began := time.Now()
-	picture, result, err := h.Avatars.Picture(ctx, push.Avatar, voip.AvatarSide(push.Density))
+	within := ctx
+	if push.Avatar.Given {
+		var cancel context.CancelFunc
+		within, cancel = half(ctx, began)
+		defer cancel()
+	}
+	picture, result, err := h.Avatars.Picture(within, push.Avatar, voip.AvatarSide(push.Density))
 	h.Recorder.Stage(stageAvatar, time.Since(began))
 	if err == nil && result.Status == voip.AvatarFallback && ctx.Err() != nil {
 		return picture, nil // cut off with the call: it says nothing of the avatar
@@ -165,6 +171,13 @@ func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (pic
 	h.Recorder.Avatar(string(result.Status), string(result.Reason))
 	v.Avatar = &result
 	return picture, err
+}
+
+// half leaves half of what a call has left to what comes after: the picture of a
+// call that is almost over must not cost its ring.
+func half(ctx context.Context, now time.Time) (context.Context, context.CancelFunc) {
+	deadline, _ := ctx.Deadline() // Handle has set it
+	return voip.WithDeadline(ctx, now.Add(deadline.Sub(now)/2), context.DeadlineExceeded)
 }
 
 // ended is why the call must not go on; nil while it may. A call that was

@@ -282,6 +282,23 @@ var slowPicture = pictures(func(ctx context.Context, _ voip.Avatar, _ int) (voip
 	return voip.UserProfile{}, voip.AvatarResult{Status: voip.AvatarFallback, Reason: voip.AvatarTimeout}, nil
 })
 
+// TestSlowAvatar: it costs a call that is almost over half of what is left, and
+// not the ring.
+func TestSlowAvatar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHandler(t, func(context.Context, *voip.Request) (voip.Answer, error) { return answer(voip.ErrorNone) })
+		h.Avatars = slowPicture
+		began := time.Now()
+		v := h.Handle(t.Context(), input(`{"callId":"c-1","data":{"ttlSeconds":1,"avatar":"https://host.example/a"}}`, nil), freeTurn{})
+		if took := time.Since(began); v.Err != nil || v.Progress.Total != 1 || took != time.Second/2 {
+			t.Errorf("%v and %d attempts after %v, want one after half of its second", v.Err, v.Progress.Total, took)
+		}
+		if v.Avatar == nil || v.Avatar.Reason != voip.AvatarTimeout {
+			t.Errorf("avatar %+v, want its timeout", v.Avatar)
+		}
+	})
+}
+
 // TestHandleSideBySide: the connection step and the avatar share their time.
 func TestHandleSideBySide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
