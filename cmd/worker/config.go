@@ -35,7 +35,7 @@ type config struct {
 }
 
 type consumerGroup struct {
-	MaxInFlight  int           `split_words:"true" default:"1024" min:"1" max:"65536" desc:"Calls that one worker holds, those that wait for a retry included."`
+	MaxInFlight  int           `split_words:"true" default:"1024" min:"1" max:"65536" desc:"Calls that one worker holds, those that wait for a retry included; fewer when they weigh more than 48MiB together."`
 	AckWait      time.Duration `split_words:"true" default:"5s" min:"1s" max:"5m" desc:"How long after a worker's death its calls are delivered again. Calls that a worker holds are marked every third of it."`
 	MaxStarts    int           `split_words:"true" default:"3" min:"1" max:"100" desc:"How often a push is begun alone, its worker dying each time, before it is a CRASH_LOOP."`
 	DrainTimeout time.Duration `split_words:"true" default:"20s" min:"1s" max:"10m" desc:"How long a stopping worker finishes what it has started."`

@@ -139,12 +139,18 @@ func New(cfg Config, p Parts) *Consumer {
 	return c
 }
 
-// room is how many more pushes this worker can take, and of how many places.
+// heldBytes bounds the bodies of the pushes that are held: in an outage of the
+// bridge a worker holds all that it may, each with its data beside its body, and
+// a picture in its data makes a push of 160 KiB.
+const heldBytes = 48 << 20
+
+// room is how many more pushes this worker can take, be each as large as a push
+// can be, and of how many places.
 func (c *Consumer) room() (free, places int) {
-	held := c.leases.count()
+	held, size := c.leases.load()
 	running := held - int(c.turns.waiting.Load())
 	places = c.window.size()
-	return min(c.cfg.MaxInFlight-held, places-running), places
+	return min(c.cfg.MaxInFlight-held, places-running, (heldBytes-size)/voip.MaxPushBytes), places
 }
 
 const (

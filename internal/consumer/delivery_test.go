@@ -86,6 +86,45 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestRoom: it is bounded by what the held pushes weigh, too, however many it is.
+func TestRoom(t *testing.T) {
+	c := &Consumer{cfg: Config{MaxInFlight: 1000}, leases: newLeases(nil, ackWait, slog.New(slog.DiscardHandler)), turns: newTurns(), window: window{most: 1000}}
+	const large, small = heldBytes / voip.MaxPushBytes, 100
+	var held []*delivery
+	hold := func(size int) {
+		d := fakeDelivery(uint64(len(held)), 1)
+		d.body = make([]byte, size)
+		held = append(held, d)
+		c.leases.hold(d)
+	}
+	if free, _ := c.room(); free < maxAhead {
+		t.Errorf("room for %d when nothing is held, which slows the pulling down", free)
+	}
+	for range small {
+		hold(300)
+	}
+	if free, _ := c.room(); free < maxAhead {
+		t.Errorf("room for %d beside %d small pushes", free, small)
+	}
+	for range large {
+		hold(voip.MaxPushBytes)
+	}
+	if free, _ := c.room(); free != 0 {
+		t.Errorf("room for %d beside %d large pushes", free, large)
+	}
+	held[small].forsake()
+	again := fakeDelivery(small, 2)
+	again.body = make([]byte, voip.MaxPushBytes)
+	held = append(held, again)
+	c.leases.hold(again)
+	for _, d := range held {
+		c.leases.release(d)
+	}
+	if count, size := c.leases.load(); count != 0 || size != 0 {
+		t.Errorf("%d held, %d bytes, after all are let go", count, size)
+	}
+}
+
 // TestSayTwice: an answer that comes while the drain gives its push back settles
 // it on another goroutine; the race detector watches.
 func TestSayTwice(t *testing.T) {

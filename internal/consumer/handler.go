@@ -165,6 +165,7 @@ func (h *Handler) picture(ctx context.Context, v *Verdict, push *voip.Push) (pic
 	}
 	picture, result, err := h.Avatars.Picture(within, push.Avatar, voip.AvatarSide(push.Density))
 	h.Recorder.Stage(stageAvatar, time.Since(began))
+	push.Avatar.Source = "" // it may be the picture itself, and the call may wait for long
 	if err == nil && result.Status == voip.AvatarFallback && ctx.Err() != nil {
 		return picture, nil // cut off with the call: it says nothing of the avatar
 	}

@@ -28,6 +28,7 @@ type leases struct {
 
 	mu   sync.Mutex
 	held map[uint64]*delivery // by stream sequence
+	size int                  // bytes of the bodies of all that was taken and is not released
 	// answered is when the last turn began that the server has answered: what is
 	// read from the connection after that was sent after it began.
 	answered time.Time
@@ -49,6 +50,7 @@ func (l *leases) hold(d *delivery) (earlier *delivery, adopted bool, count int) 
 	adopted = earlier != nil && earlier.adopt(d)
 	if !adopted {
 		l.held[d.sequence] = d
+		l.size += len(d.body)
 	}
 	return earlier, adopted, len(l.held)
 }
@@ -78,6 +80,7 @@ func (l *leases) heard(began time.Time) {
 func (l *leases) release(d *delivery) (count int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.size -= len(d.body)
 	if l.held[d.sequence] == d {
 		delete(l.held, d.sequence)
 	}
@@ -85,9 +88,15 @@ func (l *leases) release(d *delivery) (count int) {
 }
 
 func (l *leases) count() int {
+	count, _ := l.load()
+	return count
+}
+
+// load is how many pushes are held, and the bytes of their bodies.
+func (l *leases) load() (count, size int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.held)
+	return len(l.held), l.size
 }
 
 // oldest is the age of the oldest push that is held; 0: none is.
