@@ -80,14 +80,15 @@ func TestAuditClean(t *testing.T) {
 	r.result(r.push("b"), "b")
 	r.push("alive", voip.HeaderExpiresAt, "")
 	r.push("") // no callId
+	r.publish(&nats.Msg{Subject: voip.SubjectPush, Header: nats.Header{"Status": {"404"}}}) // nor a word of the server's
 	again := r.push("a", voip.HeaderRedrives, "1", voip.HeaderOriginSequence, "1")
 	r.result(again, "a") // a redrive makes one more
 	report := auditJSON(t, cli.Done)
-	if report.Pushes != 7 || report.Results != 3 || report.WithoutID != 1 || len(report.Counts) != 0 {
+	if report.Pushes != 8 || report.Results != 3 || report.WithoutID != 2 || len(report.Counts) != 0 {
 		t.Errorf("%+v", report)
 	}
 	var out bytes.Buffer
-	if code, stderr := run(t.Context(), []string{"audit"}, &out); code != cli.Done || !strings.Contains(out.String(), "7 pushes and 3 results in the last 10m0s") {
+	if code, stderr := run(t.Context(), []string{"audit"}, &out); code != cli.Done || !strings.Contains(out.String(), "8 pushes and 3 results in the last 10m0s") {
 		t.Errorf("exit %d: %s%s", code, &out, stderr)
 	}
 }

@@ -28,6 +28,7 @@ func (r *rig) dead(callID string, reason voip.Reason, origin int, headers ...str
 		voip.HeaderFailedAt: {time.Now().Format(time.RFC3339Nano)}, voip.HeaderError: {"nobody answers"},
 		voip.HeaderExpiresAt:      {time.Now().Add(-time.Minute).Format(time.RFC3339Nano)},
 		voip.HeaderOriginSequence: {strconv.Itoa(origin)}, "Authorization": {"Bearer Li Lei"},
+		"Status": {"404"}, // a gateway's own; without the body it looks like a word of the server's
 	}
 	for i := 0; i < len(headers); i += 2 {
 		h.Set(headers[i], headers[i+1])

@@ -26,12 +26,12 @@ var mayImport = map[string][]string{
 	"cmd/voipctl":   {"internal/broker", "internal/telemetry", "internal/callkit", "internal/voip", commandLine, settings},
 
 	// What the three commands share; it knows none of them, and no stage.
-	commandLine: {"internal/broker", "internal/telemetry", "internal/voip", settings},
+	commandLine: {"internal/broker", "internal/stream", "internal/telemetry", "internal/voip", settings},
 	settings:    {"internal/broker", "internal/telemetry", "internal/voip"},
 	clitest:     {"internal/broker", "internal/voip", commandLine, testkit},
 
 	// The stages never see one another: each takes a value of voip and returns one.
-	"internal/consumer": {"internal/voip"},
+	"internal/consumer": {"internal/voip", "internal/stream"},
 	"internal/avatar":   {"internal/voip"},
 	"internal/report":   {"internal/voip"},
 	"internal/notifier": {"internal/voip"},
@@ -40,6 +40,9 @@ var mayImport = map[string][]string{
 
 	// How a process shows among NATS micro services; it knows nobody.
 	"internal/service": {},
+
+	// How streams are read; it knows nobody.
+	"internal/stream": {},
 
 	"internal/telemetry": {},
 	"internal/voip":      {},

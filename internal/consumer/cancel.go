@@ -2,12 +2,9 @@ package consumer
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -93,119 +90,6 @@ func (c *cancels) add(id string, at time.Time) {
 	}
 	for _, d := range c.watched[id] {
 		d.cancel(voip.ErrCancelled)
-	}
-}
-
-// follower reads the stream of cancels into c, and begins again when the
-// stream is another one than it was.
-type follower struct {
-	*cancels
-	js    jetstream.JetStream
-	clock *clock
-
-	created time.Time // of the stream that is followed
-	stop    func()
-}
-
-// Figures of the following. nats.go asks for a consumer's info for as long as
-// the context lives, also when the question was lost with a connection.
-const (
-	followRetry   = 500 * time.Millisecond
-	followTimeout = 3 * time.Second
-)
-
-// follow reads the stream from its beginning, and returns once all that it
-// holds has been read. Until it can be read it is tried again, and failed is
-// told why. Its error is ctx's cause.
-func (f *follower) follow(ctx context.Context, failed func(error)) error {
-	for {
-		err := f.begin(ctx)
-		if err == nil {
-			return nil
-		}
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
-		failed(err)
-		t := time.NewTimer(followRetry)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-		}
-	}
-}
-
-// look sees whether the stream is still the one that is followed. One that was
-// deleted and made again, or came back empty, is read from its beginning: the
-// consumer that follows would wait behind its end for good.
-func (f *follower) look(ctx context.Context) error {
-	ask, cancel := context.WithTimeout(ctx, followTimeout)
-	defer cancel()
-	began := time.Now()
-	stream, err := f.js.Stream(ask, voip.StreamCancel)
-	if err != nil {
-		return fmt.Errorf("look at stream %s: %w", voip.StreamCancel, err)
-	}
-	f.clock.read(began, stream.CachedInfo().TimeStamp)
-	if stream.CachedInfo().Created.Equal(f.created) {
-		return nil
-	}
-	f.end()
-	return f.begin(ctx)
-}
-
-func (f *follower) end() {
-	if f.stop != nil {
-		f.stop()
-		f.stop = nil
-	}
-}
-
-func (f *follower) begin(ctx context.Context) error {
-	ask, cancel := context.WithTimeout(ctx, followTimeout)
-	defer cancel()
-	began := time.Now()
-	stream, err := f.js.Stream(ask, voip.StreamCancel)
-	if err != nil {
-		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
-	}
-	f.clock.read(began, stream.CachedInfo().TimeStamp)
-	ordered, err := f.js.OrderedConsumer(ask, voip.StreamCancel, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
-	if err != nil {
-		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
-	}
-	info, err := ordered.Info(ask)
-	if err != nil {
-		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
-	}
-	read := make(chan struct{})
-	once := sync.OnceFunc(func() { close(read) })
-	if info.NumPending == 0 {
-		once()
-	}
-	consuming, err := ordered.Consume(func(msg jetstream.Msg) {
-		meta, err := msg.Metadata()
-		if err != nil {
-			return // no message of the stream
-		}
-		f.take(ctx, msg.Data(), meta.Timestamp)
-		if meta.NumPending == 0 {
-			once()
-		}
-	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		f.log.DebugContext(ctx, "following the cancels", "error", err)
-	}))
-	if err != nil {
-		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, err)
-	}
-	select {
-	case <-read:
-		f.created, f.stop = stream.CachedInfo().Created, consuming.Stop
-		return nil
-	case <-ask.Done(): // those that were there may have aged out meanwhile
-		consuming.Stop()
-		return fmt.Errorf("read the cancels of stream %s: %w", voip.StreamCancel, context.Cause(ask))
 	}
 }
 

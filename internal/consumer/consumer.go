@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/voip-push/worker/internal/stream"
 	"github.com/voip-push/worker/internal/voip"
 )
 
@@ -97,7 +98,7 @@ type Consumer struct {
 	clock   clock
 	leases  *leases
 	turns   *turns
-	puller  *puller
+	puller  *stream.Puller
 	window  window
 
 	hard     context.Context //nolint:containedctx // the life of everything that was begun
@@ -132,9 +133,9 @@ func New(cfg Config, p Parts) *Consumer {
 	c.runners = newRunners(c.live)
 	c.clock.tell = c.hooks.Clock
 	c.cancels.now = c.clock.now
-	c.puller = &puller{
-		nc: p.Conn, subject: pullSubject, log: p.Log, deliver: c.take,
-		room: c.room,
+	c.puller = &stream.Puller{
+		Conn: p.Conn, Subject: stream.NextSubject(voip.StreamPush, voip.ConsumerWorkers), Ahead: maxAhead,
+		Room: c.room, Deliver: c.take, Log: p.Log,
 	}
 	return c
 }
@@ -153,10 +154,14 @@ func (c *Consumer) room() (free, places int) {
 	return min(c.cfg.MaxInFlight-held, places-running, (heldBytes-size)/voip.MaxPushBytes), places
 }
 
-const (
-	callsPrefix = "$KV." + voip.BucketCalls + "."
-	pullSubject = "$JS.API.CONSUMER.MSG.NEXT." + voip.StreamPush + "." + voip.ConsumerWorkers
-)
+// pullLook is how often the pulling is looked at.
+const pullLook = 250 * time.Millisecond
+
+// maxAhead bounds what is asked for ahead of the pushes: enough to hide the round
+// trip, few enough for a fleet to share a burst evenly.
+const maxAhead = 256
+
+const callsPrefix = "$KV." + voip.BucketCalls + "."
 
 func (h Hooks) filled() Hooks {
 	if h.Verify == nil {
@@ -184,9 +189,8 @@ func (h Hooks) filled() Hooks {
 func (c *Consumer) Run(ctx context.Context) {
 	c.hard, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer c.kill(voip.ErrStopping)
-	cancels := &follower{cancels: c.cancels, js: c.js, clock: &c.clock}
-	defer cancels.end()
-	err := cancels.follow(ctx, func(err error) {
+	cancels := newFollower(c.hard, c)
+	err := cancels.follow(ctx, c.hooks.Looked, func(err error) {
 		c.hooks.Looked()
 		c.hooks.State(err)
 		c.log.WarnContext(ctx, "cannot read the cancels, trying again", "error", err)
@@ -206,6 +210,7 @@ func (c *Consumer) Run(ctx context.Context) {
 		})
 	})
 	loops.Go(func() { c.supervise(ctx, cancels) })
+	loops.Go(func() { cancels.keep(sweeping) }) // a call that drains may be cancelled
 
 	c.pull(ctx)
 	c.drain(context.WithoutCancel(ctx))

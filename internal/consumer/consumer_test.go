@@ -332,7 +332,7 @@ func TestConsumerGone(t *testing.T) {
 	for testkit.Receive(t, "a worker that says so", n.states) == nil { //nolint:revive // the states before it
 	}
 	back.Store(true)
-	testkit.Eventually(t, "pulling again", func() bool { return n.puller.state() == nil })
+	testkit.Eventually(t, "pulling again", func() bool { return n.puller.State() == nil })
 	r.push(t, pushOf("after"), nil)
 	if res := r.result(t, "after"); res.Outcome != voip.Reported {
 		t.Error(res.Outcome)

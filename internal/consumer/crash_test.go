@@ -383,6 +383,35 @@ func TestCancelsOfANewStream(t *testing.T) {
 	}
 }
 
+// TestEmptyCancelWithAStatus: nor does one among the cancels keep anybody from
+// reading the others.
+func TestEmptyCancelWithAStatus(t *testing.T) {
+	r := newRig(t)
+	odd := func() {
+		for _, status := range []string{"100", "404", "408", "409", "503", "weird"} {
+			msg := &nats.Msg{Subject: voip.SubjectCancel, Header: nats.Header{"Status": {status}, "Description": {"Consumer Deleted"}}}
+			if _, err := r.js.PublishMsg(t.Context(), msg); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	odd()
+	r.cancelCall(t, "before")
+	n := r.start(t, reported)
+	r.push(t, pushOf("before"), nil)
+	if res := r.result(t, "before"); res.Outcome != voip.Cancelled {
+		t.Errorf("before the start: %s", res.Outcome)
+	}
+	odd()
+	r.cancelCall(t, "after")
+	testkit.Eventually(t, "the cancel to be known", func() bool {
+		n.cancels.mu.Lock()
+		defer n.cancels.mu.Unlock()
+		_, known := n.cancels.known["after"]
+		return known
+	})
+}
+
 // TestEmptyPushWithAStatus: a push may look like a word of the server's.
 func TestEmptyPushWithAStatus(t *testing.T) {
 	r := newRig(t)
@@ -391,7 +420,7 @@ func TestEmptyPushWithAStatus(t *testing.T) {
 		r.push(t, "", nats.Header{"Status": {status}, "Description": {"Consumer Deleted"}})
 	}
 	r.settled(t)
-	if got := r.count(t, voip.StreamDLQ); got != 6 || n.puller.state() != nil {
-		t.Errorf("%d dead letters, want 6; pulling: %v", got, n.puller.state())
+	if got := r.count(t, voip.StreamDLQ); got != 6 || n.puller.State() != nil {
+		t.Errorf("%d dead letters, want 6; pulling: %v", got, n.puller.State())
 	}
 }

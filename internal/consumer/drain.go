@@ -22,7 +22,7 @@ func (c *Consumer) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, finish)
 	defer cancel()
 	c.log.InfoContext(ctx, "draining", "held", c.leases.count())
-	c.puller.stop(ctx) // first, or what is given back would come straight back
+	c.puller.Stop(ctx) // first, or what is given back would come straight back
 	close(c.stopping)
 	for _, d := range c.leases.all() {
 		d.end(voip.ErrStopping)

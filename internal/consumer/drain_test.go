@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -141,37 +140,6 @@ func TestStopAfterTheClaim(t *testing.T) {
 	}
 	if rec, found := r.record(t, "c-1"); !found || !rec.Clean {
 		t.Errorf("record %+v (found: %v), want a clean one", rec, found)
-	}
-}
-
-// TestStopPullingAll: the end of the pulling waits for what an earlier
-// generation of pulls still delivers.
-func TestStopPullingAll(t *testing.T) {
-	s := testkit.Broker(t)
-	delivering, release := make(chan struct{}), make(chan struct{})
-	p := &puller{
-		nc: s.Conn(t), subject: pullSubject, log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		room:    func() (int, int) { return 0, 1 },
-		deliver: func(*nats.Msg, time.Time) { close(delivering); <-release },
-	}
-	if err := p.renew(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.nc.Publish(p.sub.Subject, []byte(pushOf("c-1"))); err != nil {
-		t.Fatal(err)
-	}
-	testkit.Receive(t, "a push", delivering)
-	if err := p.renew(); err != nil {
-		t.Fatal(err)
-	}
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if p.stop(short); short.Err() == nil {
-		t.Error("it is over while a push is delivered")
-	}
-	close(release)
-	if p.stop(t.Context()); slices.ContainsFunc(p.retired, (*nats.Subscription).IsValid) {
-		t.Error("a generation of pulls is still there")
 	}
 }
 

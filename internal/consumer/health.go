@@ -26,7 +26,7 @@ type pullHealth struct {
 
 // begin starts a new generation of pulls.
 func (p *pullHealth) begin(ctx context.Context) {
-	if err := p.c.puller.renew(); err != nil {
+	if err := p.c.puller.Renew(); err != nil {
 		p.failed(ctx, err)
 		return
 	}
@@ -36,7 +36,7 @@ func (p *pullHealth) begin(ctx context.Context) {
 // look tells how the pulling fares, and tries again in growing steps while it
 // does not.
 func (p *pullHealth) look(ctx context.Context) {
-	err := p.c.puller.state()
+	err := p.c.puller.State()
 	if err == nil {
 		p.well(ctx)
 		return
@@ -56,7 +56,7 @@ func (p *pullHealth) look(ctx context.Context) {
 		p.failed(ctx, err)
 		return
 	}
-	if err := p.c.puller.renew(); err != nil {
+	if err := p.c.puller.Renew(); err != nil {
 		p.failed(ctx, err)
 	}
 }
@@ -67,7 +67,7 @@ func (p *pullHealth) well(ctx context.Context) {
 	}
 	p.reason, p.wait = "", 0
 	p.c.hooks.State(nil)
-	p.c.puller.topUp()
+	p.c.puller.TopUp()
 }
 
 func (p *pullHealth) failed(ctx context.Context, err error) {

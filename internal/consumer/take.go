@@ -73,5 +73,5 @@ func (c *Consumer) letGo(d *delivery) {
 	count := c.leases.release(d)
 	close(d.done)
 	c.recorder.InFlight(count)
-	c.puller.refill()
+	c.puller.Refill()
 }

@@ -3,11 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/voip-push/worker/internal/stream"
 	"github.com/voip-push/worker/internal/voip"
 )
 
@@ -31,27 +32,44 @@ func Listen(ctx context.Context, nc *nats.Conn) (<-chan *nats.Msg, error) {
 	return messages, nil
 }
 
-// Follow reads a stream from a time on and goes on with what comes, until the
-// session ends. It waits for whoever reads the messages.
-func (s *Session) Follow(ctx context.Context, stream string, from time.Time) (<-chan *nats.Msg, error) {
-	ordered, err := s.JS.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &from,
-	})
-	if err != nil {
-		return nil, err
-	}
+// Follow reads a stream from a time on and goes on with what comes, until ctx
+// ends. It waits for whoever reads the messages.
+func (s *Session) Follow(ctx context.Context, name string, from time.Time) (<-chan *nats.Msg, error) {
 	messages := make(chan *nats.Msg)
-	consuming, err := ordered.Consume(func(m jetstream.Msg) {
+	f := s.follower(stream.Reading{Stream: name, Since: from}, func(msg *nats.Msg, _ *nats.MsgMetadata) {
 		select {
-		case messages <- &nats.Msg{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()}:
+		case messages <- msg:
 		case <-ctx.Done():
 		}
-	}, jetstream.PullMaxMessagesWithBytesLimit(scanAhead, scanAheadBytes))
+	})
+	held, err := s.JS.Stream(ctx, name)
+	if err == nil {
+		err = f.Begin(ctx, held)
+	}
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, consuming.Stop)
+	go func() {
+		defer f.End()
+		s.keep(ctx, f, name)
+	}()
 	return messages, nil
+}
+
+func (s *Session) follower(what stream.Reading, take func(*nats.Msg, *nats.MsgMetadata)) *stream.Follower {
+	return stream.NewFollower(s.Conn, what, take, slog.New(slog.DiscardHandler))
+}
+
+// keep goes on with the following until ctx ends. What fails is tried again, and
+// what goes on failing is for who waits for it to notice.
+func (s *Session) keep(ctx context.Context, f *stream.Follower, name string) {
+	f.Keep(ctx, func(ctx context.Context) error {
+		held, err := s.JS.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		return f.Begin(ctx, held)
+	}, func(error) {})
 }
 
 // ReadResult reads a message of the results' subject. It is no result, and nil,

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voip-push/worker/internal/stream"
 )
 
 // Scan says what of a stream is read, oldest first, once.
@@ -32,23 +34,17 @@ type Entry struct {
 // ErrEnough ends a scan without an error.
 var ErrEnough = errors.New("enough was read")
 
-// Figures of a scan. What is fetched ahead is bounded by bytes, so that large
-// messages do not fill the memory.
-const (
-	scanAhead      = 2000
-	scanAheadBytes = 8 << 20
-	scanIdle       = time.Second
-)
+// scanIdle is when a scan that nothing came by asks whether anything will.
+const scanIdle = time.Second
 
-// Scan reads what the stream holds as it begins, through an ordered consumer.
-// What is stored later is left to the next one, so that it ends on a busy
+// Scan reads what the stream holds as it begins. What is stored later is left to the next one, so that it ends on a busy
 // stream as well. The error of each ends it. A long one says how far it is.
 func (s *Session) Scan(ctx context.Context, what Scan, each func(*Entry) error) error {
-	stream, err := s.JS.Stream(ctx, what.Stream)
+	held, err := s.JS.Stream(ctx, what.Stream)
 	if err != nil {
 		return Fault(ctx, what.Stream, err)
 	}
-	state := stream.CachedInfo().State
+	state := held.CachedInfo().State
 	if state.Msgs == 0 {
 		return nil
 	}
@@ -56,7 +52,7 @@ func (s *Session) Scan(ctx context.Context, what Scan, each func(*Entry) error) 
 		each: each, until: state.LastSeq, all: len(what.Subjects) == 0, end: make(chan error, 1),
 		stderr: s.stderr,
 	}
-	if err := r.run(ctx, s.JS, &what); err != nil {
+	if err := r.run(ctx, s, held, &what); err != nil {
 		return Fault(ctx, what.Stream, err)
 	}
 	return r.failed
@@ -69,7 +65,6 @@ type reading struct {
 	all    bool // every message is read, the last one too
 	end    chan error
 	seen   atomic.Uint64 // messages so far
-	taken  atomic.Uint64 // the consumer's number of the last
 	failed error         // each's own
 	stderr io.Writer
 
@@ -77,25 +72,20 @@ type reading struct {
 	over bool
 }
 
-func (r *reading) run(ctx context.Context, js jetstream.JetStream, what *Scan) error {
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: what.Subjects, HeadersOnly: what.HeadersOnly, DeliverPolicy: jetstream.DeliverAllPolicy}
-	if !what.Since.IsZero() {
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &what.Since
-	}
-	ordered, err := js.OrderedConsumer(ctx, what.Stream, cfg)
-	if err != nil {
+func (r *reading) run(ctx context.Context, s *Session, held jetstream.Stream, what *Scan) error {
+	f := s.follower(stream.Reading{Stream: what.Stream, Subjects: what.Subjects, Since: what.Since, HeadersOnly: what.HeadersOnly}, r.take)
+	if err := f.Begin(ctx, held); err != nil {
 		return err
 	}
-	info, err := ordered.Info(ctx)
-	if err != nil || info.NumPending == 0 {
+	defer f.End()
+	left, err := f.Left(ctx)
+	if err != nil || left == 0 && f.Last() == 0 {
 		return err
 	}
-	consuming, err := ordered.Consume(r.take, jetstream.PullMaxMessagesWithBytesLimit(scanAhead, scanAheadBytes))
-	if err != nil {
-		return err
-	}
-	defer consuming.Stop()
-	err = r.wait(ctx, ordered, NewMeter(r.stderr, "reading "+what.Stream, int(info.NumPending)))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go s.keep(ctx, f, what.Stream)
+	err = r.wait(ctx, f.Left, NewMeter(r.stderr, "reading "+what.Stream, int(left)))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
@@ -103,8 +93,8 @@ func (r *reading) run(ctx context.Context, js jetstream.JetStream, what *Scan) e
 }
 
 // wait waits for the end. What is deleted while it is read may leave no last
-// message to end by: when none came for a while the consumer is asked.
-func (r *reading) wait(ctx context.Context, ordered jetstream.Consumer, meter *Meter) error {
+// message to end by: when none came for a while the server is asked.
+func (r *reading) wait(ctx context.Context, left func(context.Context) (uint64, error), meter *Meter) error {
 	idle := time.NewTicker(scanIdle)
 	defer idle.Stop()
 	for last := uint64(0); ; last = r.seen.Load() {
@@ -119,35 +109,25 @@ func (r *reading) wait(ctx context.Context, ordered jetstream.Consumer, meter *M
 		if r.seen.Load() != last {
 			continue
 		}
-		info, err := ordered.Info(ctx)
-		if err == nil && info.NumPending == 0 && r.caughtUp(info.Delivered.Consumer) {
+		if n, err := left(ctx); err == nil && n == 0 {
 			return nil
 		}
 	}
 }
 
-// caughtUp says whether all that the consumer has delivered is taken: its last
-// message may be behind its word that nothing is left. One that has begun anew
-// has delivered nothing yet.
-func (r *reading) caughtUp(delivered uint64) bool {
-	return delivered == 0 || delivered == r.taken.Load()
-}
-
-func (r *reading) take(msg jetstream.Msg) {
+func (r *reading) take(msg *nats.Msg, meta *nats.MsgMetadata) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen.Add(1)
-	meta, err := msg.Metadata()
-	if err != nil || r.over {
-		return // no message of the stream, or one too many
+	if r.over {
+		return // one too many
 	}
-	r.taken.Store(meta.Sequence.Consumer)
 	if meta.Sequence.Stream > r.until {
 		r.finish(nil)
 		return
 	}
-	err = r.each(&Entry{
-		Subject: msg.Subject(), Header: msg.Headers(), Body: msg.Data(), Sequence: meta.Sequence.Stream, At: meta.Timestamp,
+	err := r.each(&Entry{
+		Subject: msg.Subject, Header: msg.Header, Body: msg.Data, Sequence: meta.Sequence.Stream, At: meta.Timestamp,
 	})
 	// A replica that lags behind has nothing more for now, long before the end.
 	if err != nil || meta.NumPending == 0 && !r.all || meta.Sequence.Stream == r.until {

@@ -1,4 +1,4 @@
-package consumer
+package stream
 
 import (
 	"context"
@@ -17,10 +17,7 @@ import (
 
 // Figures of the pulling.
 const (
-	// maxAhead bounds what is asked for ahead of the pushes: enough to hide the
-	// round trip, few enough for a fleet to share a burst evenly.
-	maxAhead = 256
-	// fullPull keeps a worker whose places are taken from asking for pushes one
+	// fullPull keeps one whose places are taken from asking for messages one
 	// by one, as each place becomes free: it asks for an eighth of them at once.
 	fullPull      = 8
 	pullExpires   = 30 * time.Second
@@ -28,7 +25,6 @@ const (
 	// silence is how long a pull may say nothing, neither push nor heartbeat,
 	// before it counts as lost.
 	silence    = 2*pullHeartbeat + pullHeartbeat/2
-	pullLook   = 250 * time.Millisecond
 	ackPrefix  = "$JS.ACK."
 	statusHdr  = "Status"
 	descHdr    = "Description"
@@ -45,21 +41,27 @@ const (
 )
 
 // errSilent: pulls are out, and nothing came back for too long.
-var errSilent = errors.New("the consumer answers neither with pushes nor with heartbeats")
+var errSilent = errors.New("the consumer answers neither with messages nor with heartbeats")
 
-// puller asks the consumer for as many pushes as the worker has room for, and
-// never for more: a push that waits in a client's buffer is under no lease.
-// (nats.go's Consume fills such a buffer, and adds another at each reconnect.)
+// Puller asks a consumer for as many messages as there is room for, and never
+// for more: a push that waits in a client's buffer is under no lease.
+// (nats.go's Consume fills such a buffer, and adds another at each reconnect.
+// It also takes an empty message with a header named Status for a word of the
+// server's, and an ordered consumer never gets past that.)
 //
 // Every generation of pulls has an inbox of its own. When pulls are lost, or
 // may be, a new generation begins; the server drops the old one's pulls because
 // nobody listens to them any more.
-type puller struct {
-	nc      *nats.Conn
-	subject string // $JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>
-	room    func() (free, places int)
-	deliver func(msg *nats.Msg, asked time.Time) // asked: it was sent after that
-	log     *slog.Logger
+//
+// The exported fields are set before the first use.
+type Puller struct {
+	Conn    *nats.Conn
+	Subject string                               // what the consumer is asked on: NextSubject
+	Ahead   int                                  // at most so many are asked for before they are here
+	Bytes   int                                  // at most so many bytes come by one pull; 0: any
+	Room    func() (free, places int)            // how many more can be taken, and of how many
+	Deliver func(msg *nats.Msg, asked time.Time) // asked: it was sent after that. Must not block for long
+	Log     *slog.Logger
 
 	mu      sync.Mutex
 	sub     *nats.Subscription
@@ -70,41 +72,47 @@ type puller struct {
 	stopped bool
 }
 
+// NextSubject is what messages of a consumer are asked for on.
+func NextSubject(stream, consumer string) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer
+}
+
 type pullRequest struct {
 	Batch     int           `json:"batch"`
+	MaxBytes  int           `json:"max_bytes,omitempty"`
 	Expires   time.Duration `json:"expires"`
 	Heartbeat time.Duration `json:"idle_heartbeat"`
 }
 
-// refill asks for more when there is room for it worth a question.
-func (p *puller) refill() { p.ask(false) }
+// Refill asks for more when there is room for it worth a question.
+func (p *Puller) Refill() { p.ask(false) }
 
-// topUp asks for more when there is any room: what refill leaves must not wait
+// TopUp asks for more when there is any room: what Refill leaves must not wait
 // for the pushes that take the other places.
-func (p *puller) topUp() { p.ask(true) }
+func (p *Puller) TopUp() { p.ask(true) }
 
-func (p *puller) ask(few bool) {
-	free, places := p.room()
+func (p *Puller) ask(few bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopped || p.sub == nil || p.fault != nil || p.ahead > maxAhead/2 {
+	if p.stopped || p.sub == nil || p.fault != nil || p.ahead > p.Ahead/2 {
 		return
 	}
-	n := min(free, maxAhead) - p.ahead
-	if n <= 0 || n < min(places, maxAhead)/fullPull && (!few || p.ahead > 0) {
+	free, places := p.Room()
+	n := min(free, p.Ahead) - p.ahead
+	if n <= 0 || n < min(places, p.Ahead)/fullPull && (!few || p.ahead > 0) {
 		return
 	}
 	p.request(n)
 }
 
 // request sends one pull. mu is held.
-func (p *puller) request(n int) {
-	body, err := json.Marshal(pullRequest{Batch: n, Expires: pullExpires, Heartbeat: pullHeartbeat})
+func (p *Puller) request(n int) {
+	body, err := json.Marshal(pullRequest{Batch: n, MaxBytes: p.Bytes, Expires: pullExpires, Heartbeat: pullHeartbeat})
 	if err == nil {
-		err = p.nc.PublishRequest(p.subject, p.sub.Subject, body)
+		err = p.Conn.PublishRequest(p.Subject, p.sub.Subject, body)
 	}
 	if err != nil {
-		p.fault = fmt.Errorf("ask for pushes: %w", err)
+		p.fault = fmt.Errorf("ask for messages: %w", err)
 		return
 	}
 	if p.ahead == 0 {
@@ -113,9 +121,9 @@ func (p *puller) request(n int) {
 	p.ahead += n
 }
 
-// renew begins a new generation of pulls.
-func (p *puller) renew() error {
-	inbox, asked := p.nc.NewInbox(), time.Now()
+// Renew begins a new generation of pulls.
+func (p *Puller) Renew() error {
+	inbox, asked := p.Conn.NewInbox(), time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
@@ -124,37 +132,40 @@ func (p *puller) renew() error {
 	p.retire()
 	// The callback knows its generation by the inbox, not by the subscription,
 	// which it may run before.
-	sub, err := p.nc.Subscribe(inbox, func(msg *nats.Msg) { p.receive(inbox, asked, msg) })
+	sub, err := p.Conn.Subscribe(inbox, func(msg *nats.Msg) { p.receive(inbox, asked, msg) })
 	if err != nil {
-		p.fault = fmt.Errorf("listen for pushes: %w", err)
+		p.fault = fmt.Errorf("listen for messages: %w", err)
 		return p.fault
 	}
 	p.sub, p.ahead, p.heard, p.fault = sub, 0, time.Now(), nil
-	if free, _ := p.room(); free > 0 {
-		p.request(min(free, maxAhead))
+	if free, _ := p.Room(); free > 0 {
+		p.request(min(free, p.Ahead))
 	}
 	return p.fault
 }
 
 // retire ends the present generation; what of it is on its way is still
 // delivered. mu is held.
-func (p *puller) retire() {
+func (p *Puller) retire() {
 	if p.sub == nil {
 		return
 	}
 	if err := p.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
-		p.log.Debug("end a generation of pulls", "error", err)
+		p.Log.Debug("end a generation of pulls", "error", err)
 	}
 	p.retired = append(slices.DeleteFunc(p.retired, func(s *nats.Subscription) bool { return !s.IsValid() }), p.sub)
 	p.sub = nil
 }
 
-func (p *puller) receive(inbox string, asked time.Time, msg *nats.Msg) {
+func (p *Puller) receive(inbox string, asked time.Time, msg *nats.Msg) {
 	status := ""
-	// A push may be empty, and may carry a header of that name: its acks have
+	// A message may be empty, and may carry a header of that name: its acks have
 	// somewhere to go.
 	if len(msg.Data) == 0 && !strings.HasPrefix(msg.Reply, ackPrefix) {
 		status = msg.Header.Get(statusHdr)
+	}
+	if status == "" {
+		p.Deliver(msg, asked) // it takes its place before it leaves those that were asked for
 	}
 	p.mu.Lock()
 	if p.sub != nil && p.sub.Subject == inbox {
@@ -162,14 +173,11 @@ func (p *puller) receive(inbox string, asked time.Time, msg *nats.Msg) {
 		p.account(status, msg.Header)
 	}
 	p.mu.Unlock()
-	if status == "" {
-		p.deliver(msg, asked)
-	}
-	p.refill()
+	p.Refill()
 }
 
 // account follows what of the pulls is still out. mu is held.
-func (p *puller) account(status string, h nats.Header) {
+func (p *Puller) account(status string, h nats.Header) {
 	switch status {
 	case "":
 		p.ahead = max(0, p.ahead-1)
@@ -184,7 +192,7 @@ func (p *puller) account(status string, h nats.Header) {
 			p.ahead, p.fault = 0, errors.New("the consumer ended a pull: "+description)
 		}
 	default:
-		p.log.Warn("a pull was answered with an unknown status", "status", status, "description", h.Get(descHdr))
+		p.Log.Warn("a pull was answered with an unknown status", "status", status, "description", h.Get(descHdr))
 	}
 }
 
@@ -202,8 +210,8 @@ func pendingOf(h nats.Header) int {
 	return n
 }
 
-// state is why no pushes come; nil while they may.
-func (p *puller) state() error {
+// State is why no messages come; nil while they may.
+func (p *Puller) State() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -218,18 +226,25 @@ func (p *puller) state() error {
 	return nil
 }
 
-// stop ends the pulling. What the server had sent already, to whichever
-// generation, is still delivered, all of it before stop returns: a subscription
-// that drains is valid until its last callback has returned.
-func (p *puller) stop(ctx context.Context) {
+// End ends the pulling and waits for nothing.
+func (p *Puller) End() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.stopped = true
 	p.retire()
+}
+
+// Stop is End, but waits. What the server had sent already, to whichever
+// generation, is still delivered, all of it before Stop returns: a subscription
+// that drains is valid until its last callback has returned.
+func (p *Puller) Stop(ctx context.Context) {
+	p.End()
+	p.mu.Lock()
 	retired := p.retired
 	p.mu.Unlock()
 	t := time.NewTicker(time.Millisecond)
 	defer t.Stop()
-	for p.nc.IsConnected() && slices.ContainsFunc(retired, (*nats.Subscription).IsValid) {
+	for p.Conn.IsConnected() && slices.ContainsFunc(retired, (*nats.Subscription).IsValid) {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
