@@ -79,7 +79,7 @@ func TestAuditClean(t *testing.T) {
 	r.push("b") // whichever of two is claimed
 	r.result(r.push("b"), "b")
 	r.push("alive", voip.HeaderExpiresAt, "")
-	r.push("") // no callId
+	r.push("")                                                                              // no callId
 	r.publish(&nats.Msg{Subject: voip.SubjectPush, Header: nats.Header{"Status": {"404"}}}) // nor a word of the server's
 	again := r.push("a", voip.HeaderRedrives, "1", voip.HeaderOriginSequence, "1")
 	r.result(again, "a") // a redrive makes one more

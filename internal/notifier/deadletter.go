@@ -20,14 +20,23 @@ const (
 	maxOriginalBytes = 32 << 10
 )
 
-const leftOut = " (the original headers are left out: they are too large)"
+// What is said of original headers that are not there.
+const (
+	leftOut     = " (the original headers are left out: they are too large)"
+	someLeftOut = " (original headers are left out whose names nats.go does not write)"
+)
 
 // DeadLetter publishes a dead letter until it is stored: the original body
 // byte for byte, the original headers but for the broker's own, and why the
 // call failed. again says that it was stored before.
 func (n *Notifier) DeadLetter(ctx context.Context, may func() error, d *voip.DeadLetter) (again bool, err error) {
 	msg := &nats.Msg{Subject: voip.DeadLetterSubject(d.Reason, d.CallID), Data: d.Body}
-	kept, size := original(d.Header)
+	kept, size, odd := original(d.Header)
+	if odd {
+		told := *d
+		told.Error = line(d.Error, maxErrorBytes-len(someLeftOut)-len(leftOut)) + someLeftOut
+		d = &told
+	}
 	if size > maxOriginalBytes {
 		msg.Header = headers(d, nil)
 		return n.store(ctx, may, msg, nil, nil)
@@ -39,11 +48,16 @@ func (n *Notifier) DeadLetter(ctx context.Context, may func() error, d *voip.Dea
 }
 
 // original copies the push's headers but for those that begin with Nats-, and
-// measures them as they stand on the wire.
-func original(h map[string][]string) (kept nats.Header, size int) {
+// measures them as they stand on the wire. odd: some have a name that a server
+// takes from others, and nats.go refuses to write.
+func original(h map[string][]string) (kept nats.Header, size int, odd bool) {
 	kept = nats.Header{}
 	for k, values := range h {
-		if strings.HasPrefix(k, "Nats-") { // so spelled: header names of NATS have a case
+		switch {
+		case strings.HasPrefix(k, "Nats-"): // so spelled: header names of NATS have a case
+			continue
+		case !writable(k):
+			odd = true
 			continue
 		}
 		kept[k] = values
@@ -51,7 +65,15 @@ func original(h map[string][]string) (kept nats.Header, size int) {
 			size += len(k) + len(v) + len(": \r\n")
 		}
 	}
-	return kept, size
+	return kept, size, odd
+}
+
+// writable says whether nats.go writes a header of that name: ADR-4's printable
+// ASCII, but for what separates in MIME. It says so only of the whole message.
+func writable(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r < '!' || r > '~' || strings.ContainsRune(`"()/,:;<=>?@[\]{}`, r)
+	})
 }
 
 // headers lays ours over the push's own; kept nil says that those are left out.

@@ -2,6 +2,7 @@ package notifier_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voip-push/worker/internal/notifier"
@@ -146,6 +148,45 @@ func TestDeadLetterHeaderLimit(t *testing.T) {
 		if len(text) != 1024 || m.Header.Get("Voip-Origin-Msg-Id") != "c-1" || m.Header.Get("Voip-Reason") == "" {
 			t.Errorf("%s: the error has %d bytes; headers %v", tt.name, len(text), m.Header)
 		}
+	}
+}
+
+// Servers take header names that nats.go does not write: such a header costs no
+// dead letter, and is said to be missing.
+func TestDeadLetterHeaderNames(t *testing.T) {
+	t.Parallel()
+	s := testkit.Broker(t, testkit.Provisioned())
+	js := s.JS(t)
+	d := deadLetter(1)
+	d.Header = map[string][]string{"": {"1"}, "李": {"1"}}
+	var want []string
+	for c := range 256 {
+		name := "K" + string([]byte{byte(c)})
+		d.Header[name] = []string{"1"}
+		switch err := js.Conn().PublishMsg(&nats.Msg{Subject: "nobody", Header: nats.Header{name: {"1"}}}); {
+		case err == nil:
+			want = append(want, name)
+		case !errors.Is(err, nats.ErrBadHeaderMsg):
+			t.Fatal(err)
+		}
+	}
+	if _, err := notifier.New(s.Publisher(t), quiet()).DeadLetter(t.Context(), mayAlways, d); err != nil {
+		t.Fatal(err)
+	}
+	m := only(t, js, voip.StreamDLQ)
+	var got []string
+	for name := range m.Header {
+		if len(name) == 2 {
+			got = append(got, name)
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) || len(want) < 62 {
+		t.Errorf("kept %q, want %q", got, want)
+	}
+	const said = " (original headers are left out whose names nats.go does not write)"
+	if text := m.Header.Get("Voip-Error"); text != d.Error+said {
+		t.Errorf("error %q", text)
 	}
 }
 
