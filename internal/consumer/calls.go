@@ -21,6 +21,10 @@ type record struct {
 	Deliveries uint64 `json:"deliveries"` // the delivery that holds it
 	Worker     string `json:"worker"`
 	Trace      string `json:"trace,omitempty"` // the traceparent of the delivery that holds it
+	// Pushed is the broker's timestamp of the push, in milliseconds. A record that
+	// was only created ages out in time and does without; each write that follows
+	// makes it young again.
+	Pushed int64 `json:"pushed,omitempty"`
 	// Starts counts how often the push was begun alone and its worker was not
 	// heard of again.
 	Starts int `json:"starts,omitempty"`

@@ -2,7 +2,10 @@ package consumer
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -15,7 +18,7 @@ const (
 	fresh fate = iota
 	// again: the call is ours, and an earlier delivery of this push had it.
 	again
-	// finish: it is dead and decided; only the publishing may be left.
+	// finish: it is decided; only the publishing may be left.
 	finish
 	// settled: another push has the call, or the result is stored. Ack it.
 	settled
@@ -37,7 +40,7 @@ func (c *Consumer) own(d *delivery) *claim {
 	_, deliveries := d.current()
 	return &claim{
 		key:    voip.RecordKey(d.envelope.CallID, redrive),
-		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker, Trace: c.spanOf(d)},
+		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker, Trace: c.spanOf(d), Pushed: d.stored.UnixMilli()},
 	}
 }
 
@@ -90,18 +93,24 @@ func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate,
 		if !found {
 			return c.takeOver(ctx, d, mine)
 		}
-		return c.judge(ctx, d, &have)
+		return c.judge(ctx, d, mine, &have)
 	}
 	have, err := c.calls.create(ctx, mine)
 	if err != nil || have == nil {
 		return mine, fresh, err
 	}
-	return c.judge(ctx, d, have)
+	return c.judge(ctx, d, mine, have)
 }
 
+// callLife is how long a callId is one call, from its first push on.
+const callLife = 15 * time.Minute
+
 // judge reads an existing record.
-func (c *Consumer) judge(ctx context.Context, d *delivery, have *claim) (*claim, fate, error) {
+func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*claim, fate, error) {
 	r := &have.record
+	if r.Sequence != d.sequence && r.Pushed > 0 && d.stored.Sub(time.UnixMilli(r.Pushed)) >= callLife {
+		return c.replace(ctx, mine, have)
+	}
 	c.follows(ctx, r.Trace)
 	switch {
 	case r.Sequence != d.sequence:
@@ -113,6 +122,17 @@ func (c *Consumer) judge(ctx context.Context, d *delivery, have *claim) (*claim,
 	default:
 		return c.takeOver(ctx, d, have)
 	}
+}
+
+// replace claims a callId whose call is over, and whose record is only young
+// because it was written late.
+func (c *Consumer) replace(ctx context.Context, mine, over *claim) (*claim, fate, error) {
+	mine.revision = over.revision
+	err := c.calls.write(ctx, mine)
+	if errors.Is(err, errTaken) { // by another push: the next look says so
+		mine.revision, err = 0, fmt.Errorf("another push was quicker: %v", err) //nolint:errorlint // errTaken would be final
+	}
+	return mine, fresh, err
 }
 
 // takeOver goes on with a push that was delivered before, unless its result is
@@ -133,7 +153,7 @@ func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim
 		cl.record.Progress = cl.record.Progress.Interrupted()
 	}
 	cl.record.Deliveries, cl.record.Worker, cl.record.Clean = deliveries, c.cfg.Worker, false
-	cl.record.Trace = c.spanOf(d)
+	cl.record.Trace, cl.record.Pushed = c.spanOf(d), d.stored.UnixMilli()
 	return cl, again, c.calls.write(ctx, cl)
 }
 

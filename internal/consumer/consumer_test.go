@@ -389,6 +389,35 @@ func TestOutcomeNotStored(t *testing.T) {
 	}
 }
 
+// TestOutcomeGivenBack: nor after a stop: the next worker publishes what was
+// decided, and attempts nothing.
+func TestOutcomeGivenBack(t *testing.T) {
+	for _, mode := range []ClaimMode{ClaimAlways, ClaimMsgID} {
+		r := newRigOf(t, longAckWait)
+		if err := r.js.DeleteStream(t.Context(), voip.StreamResult); err != nil {
+			t.Fatal(err)
+		}
+		in := func(c *Config, _ *Parts, _ *Handler) { c.Claim, c.DrainTimeout = mode, 2*time.Second }
+		first := r.start(t, reported, in)
+		r.push(t, pushOf("c-1"), nats.Header{voip.HeaderMsgID: {"c-1"}})
+		testkit.Eventually(t, "the attempt", func() bool { return len(r.seen.all()) == 1 })
+		first.stop()
+		<-first.done
+		if _, err := broker.Provision(t.Context(), r.js, &r.Config); err != nil {
+			t.Fatal(err)
+		}
+		second := r.start(t, reported, in)
+		res := r.result(t, "c-1")
+		if res.Outcome != voip.Reported || res.AttemptsTotal != 1 || res.Push.Deliveries != 1 || len(r.seen.all()) != 1 {
+			t.Errorf("%s: %s after %d attempts, %v; want the first worker's result", mode, res.Outcome, res.AttemptsTotal, r.seen.all())
+		}
+		testkit.Eventually(t, "it to be counted", func() bool { return second.counts.outcomes.Load() == 1 })
+		if dead := r.count(t, voip.StreamDLQ); dead != 0 || first.counts.outcomes.Load() != 0 {
+			t.Errorf("%s: %d dead letters, %d outcomes of the first worker", mode, dead, first.counts.outcomes.Load())
+		}
+	}
+}
+
 // TestFirstPushHasTheCall: of pushes that arrive together the first has the
 // call, also when it is the one that is wrong.
 func TestFirstPushHasTheCall(t *testing.T) {

@@ -97,8 +97,13 @@ func TestRedeliveries(t *testing.T) {
 		},
 		// The server forgot deliveries, or this one is late: a later one is another
 		// worker's. The push comes again, and is done by then.
-		"a later delivery is known": {record: &record{Sequence: 1, Deliveries: 2}, attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone},
-		"another push has the call": {record: &record{Sequence: 99, Deliveries: 1}},
+		"a later delivery is known":           {record: &record{Sequence: 1, Deliveries: 2}, attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone},
+		"another push has the call":           {record: &record{Sequence: 99, Deliveries: 1}},
+		"another push has the call, for long": {record: &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(-callLife + time.Minute).UnixMilli()}},
+		"another push had it, written not so long": {
+			record:   &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(-callLife).UnixMilli(), Decided: &decided{Stage: voip.StageReport, Result: decidedResult}},
+			attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -238,6 +238,28 @@ func TestRecordEncodes(t *testing.T) {
 	}
 }
 
+// TestReplace: a call that is over is replaced by one push alone; the others see
+// that at their next look.
+func TestReplace(t *testing.T) {
+	r := newRig(t)
+	n := r.start(t, reported)
+	r.putRecord(t, "c-1", &record{Sequence: 9, Pushed: 1})
+	over, found, err := n.calls.read(t.Context(), "c-1")
+	if !found || err != nil {
+		t.Fatal(found, err)
+	}
+	for i, won := range []bool{true, false} {
+		mine := &claim{key: "c-1", record: record{Sequence: uint64(10 + i)}}
+		_, what, err := n.replace(t.Context(), mine, &over)
+		if (err == nil) != won || errors.Is(err, errTaken) || what != fresh || (mine.revision == 0) == won {
+			t.Errorf("push %d: %v, %v, revision %d", i, what, err, mine.revision)
+		}
+	}
+	if rec, _ := r.record(t, "c-1"); rec.Sequence != 10 {
+		t.Errorf("push %d has the call, want the first", rec.Sequence)
+	}
+}
+
 // TestSentAfter: a lease runs from the last time that the push was surely sent
 // after: an answer of the server to a turn, but not to one that was late, for
 // this worker stood still, and what it reads then is older.

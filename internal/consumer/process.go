@@ -26,7 +26,7 @@ func (c *Consumer) process(d *delivery, mine *claim) (held bool) {
 	case fresh, again:
 		return c.run(d, cl, what == again)
 	case finish:
-		return c.settleDead(d, cl)
+		return c.settleDecided(d, cl)
 	case settled:
 		c.ack(d)
 	case silent:

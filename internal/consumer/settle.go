@@ -35,7 +35,7 @@ func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) (held bool) {
 	d.settling = time.Now()
 	r := c.result(d, v)
 	if !r.DeadLettered {
-		return c.publishResult(d, &r)
+		return c.publishResult(d, cl, &r)
 	}
 	dead := &decided{Stage: v.Stage, Result: r}
 	if cl == nil { // no callId: no record, and no result
@@ -56,12 +56,15 @@ func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) (held bool) {
 		c.giveBack(d, cl, v.Progress, err)
 		return false
 	}
-	return c.settleDead(d, cl)
+	return c.settleDecided(d, cl)
 }
 
-// settleDead publishes what was decided, be it by this worker or by one that
+// settleDecided publishes what was decided, be it by this worker or by one that
 // did not come to it.
-func (c *Consumer) settleDead(d *delivery, cl *claim) (held bool) {
+func (c *Consumer) settleDecided(d *delivery, cl *claim) (held bool) {
+	if r := &cl.record.Decided.Result; !r.DeadLettered {
+		return c.publishResult(d, cl, r)
+	}
 	return c.publishDead(d, cl.record.Decided, cl)
 }
 
@@ -74,7 +77,7 @@ func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) (held bool
 		OriginSubject: d.subject, OriginSequence: d.sequence, Redrives: r.Redrives,
 	})
 	if err != nil {
-		c.unstored(d, err)
+		c.unstored(d, nil, r, err)
 		return false
 	}
 	if !stored {
@@ -86,15 +89,15 @@ func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) (held bool
 		c.summary(ctx, r)
 		return false
 	}
-	return c.publishResult(d, r)
+	return c.publishResult(d, cl, r)
 }
 
 // publishResult sends the result and leaves the rest to the stream's answer: no
 // goroutine waits for it.
-func (c *Consumer) publishResult(d *delivery, r *voip.Result) (held bool) {
+func (c *Consumer) publishResult(d *delivery, cl *claim, r *voip.Result) (held bool) {
 	c.notifier.Result(d.hard, d.alive, r, d.header.Get(voip.HeaderTraceparent), func(again bool, err error) {
 		if err != nil {
-			c.unstored(d, err)
+			c.unstored(d, cl, r, err)
 		} else {
 			c.resulted(d, r, again)
 		}
@@ -111,16 +114,39 @@ func (c *Consumer) resulted(d *delivery, r *voip.Result, again bool) {
 	c.ack(d)
 }
 
-// unstored lets go of a push whose outcome could not be stored: never settled.
-// Its record, if any, says that it was begun, so that whoever gets it next asks
-// whether the result is there before it does anything else.
-func (c *Consumer) unstored(d *delivery, err error) {
+// unstored gives back a push whose outcome could not be stored: never settled.
+// Its record says what was decided, so that whoever gets it next publishes that
+// and attempts nothing; where not even this can be written, it says that the push
+// was begun, and it is attempted under the same key.
+func (c *Consumer) unstored(d *delivery, cl *claim, r *voip.Result, err error) {
 	if errors.Is(err, voip.ErrLeaseLost) {
 		c.log.WarnContext(d.hard, "the lease was lost before the outcome was stored", "sequence", d.sequence)
 		return
 	}
 	c.log.WarnContext(d.hard, "the outcome is not stored, the push is given back", "sequence", d.sequence, "error", err)
+	if cl != nil && cl.record.Decided == nil {
+		cl.record.Decided = &decided{Stage: voip.StageReport, Result: *r}
+		if !c.leave(d, cl) {
+			return
+		}
+	}
 	c.giveBackUnstarted(d)
+}
+
+// leave writes the record of a push that is given back. False: it is another
+// worker's now.
+func (c *Consumer) leave(d *delivery, cl *claim) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.hard), giveBackTimeout)
+	defer cancel()
+	switch err := c.calls.write(ctx, cl); {
+	case errors.Is(err, errTaken):
+		c.log.WarnContext(ctx, takenOver, "sequence", d.sequence)
+		d.forsake()
+		return false
+	case err != nil:
+		c.log.WarnContext(ctx, "the record of a call is not stored", "attempts", cl.record.Progress.Total, "error", err)
+	}
+	return true
 }
 
 func (c *Consumer) ack(d *delivery) {
@@ -146,16 +172,9 @@ func (c *Consumer) giveBack(d *delivery, cl *claim, p voip.Progress, why error) 
 		return
 	}
 	if cl != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.hard), giveBackTimeout)
-		defer cancel()
 		cl.record.Progress, cl.record.Starts, cl.record.Clean = p, 0, true
-		switch err := c.calls.write(ctx, cl); {
-		case errors.Is(err, errTaken):
-			c.log.WarnContext(ctx, takenOver, "sequence", d.sequence)
-			d.forsake()
+		if !c.leave(d, cl) {
 			return
-		case err != nil:
-			c.log.WarnContext(ctx, "the attempts of a call are not stored", "attempts", p.Total, "error", err)
 		}
 	}
 	c.giveBackUnstarted(d)
