@@ -18,10 +18,10 @@ const (
 // pullHealth watches the pulling and begins it again when it failed. It is
 // used by the pull loop alone.
 type pullHealth struct {
-	c      *Consumer
-	reason string        // why nothing is pulled, as it was last said
-	wait   time.Duration // until the next try
-	next   time.Time
+	c    *Consumer
+	said map[string]bool // why nothing is pulled, in this outage; empty: there is none
+	wait time.Duration   // until the next try
+	next time.Time
 }
 
 // begin starts a new generation of pulls.
@@ -34,48 +34,56 @@ func (p *pullHealth) begin(ctx context.Context) {
 }
 
 // look tells how the pulling fares, and tries again in growing steps while it
-// does not.
+// does not. A generation of pulls without an answer is neither.
 func (p *pullHealth) look(ctx context.Context) {
 	err := p.c.puller.State()
 	if err == nil {
-		p.well(ctx)
+		if p.c.puller.Heard() {
+			p.well(ctx)
+		}
 		return
 	}
-	if now := time.Now(); p.reason != "" && now.Before(p.next) {
+	if now := time.Now(); len(p.said) > 0 && now.Before(p.next) {
 		return
 	}
-	p.failed(ctx, err)
 	p.wait = min(max(retryInitial, p.wait*2), retryMax)
 	p.next = time.Now().Add(p.wait)
 	if !p.c.nc.IsConnected() {
+		p.failed(ctx, err)
 		return // its return begins a new generation
 	}
 	verify, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	if err := p.c.hooks.Verify(verify); err != nil {
-		p.failed(ctx, err)
+	if missing := p.c.hooks.Verify(verify); missing != nil {
+		p.failed(ctx, missing) // it says more
 		return
 	}
+	p.failed(ctx, err)
 	if err := p.c.puller.Renew(); err != nil {
 		p.failed(ctx, err)
 	}
 }
 
 func (p *pullHealth) well(ctx context.Context) {
-	if p.reason != "" {
+	if len(p.said) > 0 {
 		p.c.log.InfoContext(ctx, "pulling again")
 	}
-	p.reason, p.wait = "", 0
+	p.said, p.wait = nil, 0
 	p.c.hooks.State(nil)
 	p.c.puller.TopUp()
 }
 
+// failed says each reason once in an outage: two may take turns.
 func (p *pullHealth) failed(ctx context.Context, err error) {
-	if s := err.Error(); s != p.reason && ctx.Err() == nil {
-		p.reason = s
-		p.c.log.WarnContext(ctx, "no pushes are pulled, trying again", "error", err)
-	}
 	p.c.hooks.State(err)
+	if p.said[err.Error()] || ctx.Err() != nil {
+		return
+	}
+	if p.said == nil {
+		p.said = map[string]bool{}
+	}
+	p.said[err.Error()] = true
+	p.c.log.WarnContext(ctx, "no pushes are pulled, trying again", "error", err)
 }
 
 // supervise looks at the streams beside the one that is pulled from, until ctx

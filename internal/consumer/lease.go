@@ -34,6 +34,7 @@ type leases struct {
 	answered time.Time
 	turn     time.Time // when the last turn began, answered or not
 	again    chan struct{}
+	told     bool // that the pushes cannot be marked
 }
 
 func newLeases(nc *nats.Conn, ackWait time.Duration, log *slog.Logger) *leases {
@@ -151,7 +152,8 @@ func (l *leases) mark(ctx context.Context) {
 	late := began.Sub(l.turn) > interval+interval/2
 	l.turn = began
 	var marked []*delivery
-	for _, d := range l.all() {
+	held := l.all()
+	for _, d := range held {
 		d.mu.Lock()
 		due, reply := !d.lost && began.Sub(d.leased) >= interval/2, d.reply
 		d.mu.Unlock()
@@ -166,9 +168,13 @@ func (l *leases) mark(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
 	if err := l.nc.FlushWithContext(ctx); err != nil {
-		l.log.WarnContext(ctx, "cannot mark the held pushes in progress", "held", len(marked), "error", err)
+		if !l.told && len(held) > 0 {
+			l.told = true
+			l.log.WarnContext(ctx, "cannot mark the held pushes in progress, trying again", "held", len(held), "error", err)
+		}
 		return
 	}
+	l.told = false
 	if !late {
 		l.heard(began)
 	}

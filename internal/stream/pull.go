@@ -67,7 +67,8 @@ type Puller struct {
 	sub     *nats.Subscription
 	retired []*nats.Subscription // of earlier generations, which may still deliver
 	ahead   int                  // asked for and not yet here
-	heard   time.Time            // last word from the consumer
+	heard   time.Time            // last word from the consumer, or when it was first asked
+	proved  bool                 // the present generation has had a word
 	fault   error                // why nothing comes; nil while pulling works
 	stopped bool
 }
@@ -80,8 +81,9 @@ func NextSubject(stream, consumer string) string {
 type pullRequest struct {
 	Batch     int           `json:"batch"`
 	MaxBytes  int           `json:"max_bytes,omitempty"`
-	Expires   time.Duration `json:"expires"`
-	Heartbeat time.Duration `json:"idle_heartbeat"`
+	Expires   time.Duration `json:"expires,omitempty"`
+	Heartbeat time.Duration `json:"idle_heartbeat,omitempty"`
+	NoWait    bool          `json:"no_wait,omitempty"`
 }
 
 // Refill asks for more when there is room for it worth a question.
@@ -107,7 +109,12 @@ func (p *Puller) ask(few bool) {
 
 // request sends one pull. mu is held.
 func (p *Puller) request(n int) {
-	body, err := json.Marshal(pullRequest{Batch: n, MaxBytes: p.Bytes, Expires: pullExpires, Heartbeat: pullHeartbeat})
+	p.send(n, &pullRequest{Batch: n, MaxBytes: p.Bytes, Expires: pullExpires, Heartbeat: pullHeartbeat})
+}
+
+// send sends a pull for n messages. mu is held.
+func (p *Puller) send(n int, r *pullRequest) {
+	body, err := json.Marshal(r)
 	if err == nil {
 		err = p.Conn.PublishRequest(p.Subject, p.sub.Subject, body)
 	}
@@ -137,9 +144,12 @@ func (p *Puller) Renew() error {
 		p.fault = fmt.Errorf("listen for messages: %w", err)
 		return p.fault
 	}
-	p.sub, p.ahead, p.heard, p.fault = sub, 0, time.Now(), nil
+	p.sub, p.ahead, p.heard, p.proved, p.fault = sub, 0, time.Now(), false, nil
 	if free, _ := p.Room(); free > 0 {
-		p.request(min(free, p.Ahead))
+		p.send(1, &pullRequest{Batch: 1, NoWait: true}) // has an answer at once, be it that there is nothing
+		if n := min(free, p.Ahead) - 1; n > 0 && p.fault == nil {
+			p.request(n)
+		}
 	}
 	return p.fault
 }
@@ -169,7 +179,7 @@ func (p *Puller) receive(inbox string, asked time.Time, msg *nats.Msg) {
 	}
 	p.mu.Lock()
 	if p.sub != nil && p.sub.Subject == inbox {
-		p.heard = time.Now()
+		p.heard, p.proved = time.Now(), true
 		p.account(status, msg.Header)
 	}
 	p.mu.Unlock()
@@ -182,7 +192,9 @@ func (p *Puller) account(status string, h nats.Header) {
 	case "":
 		p.ahead = max(0, p.ahead-1)
 	case statusHeartbeat:
-	case statusNoMessages, statusTimeout:
+	case statusNoMessages: // to a pull for one that does not wait; it does not say how many
+		p.ahead = max(0, p.ahead-1)
+	case statusTimeout:
 		p.ahead = max(0, p.ahead-pendingOf(h))
 	case statusNoResponders:
 		p.ahead, p.fault = 0, errors.New("nobody answers for the consumer (503): it or its stream is gone, or has no leader")
@@ -224,6 +236,15 @@ func (p *Puller) State() error {
 		return p.fault
 	}
 	return nil
+}
+
+// Heard says whether the consumer has answered the present generation, or was
+// not asked yet, for there was no room: until then State knows of nothing wrong,
+// nor of anything right.
+func (p *Puller) Heard() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.proved || p.ahead == 0
 }
 
 // End ends the pulling and waits for nothing.

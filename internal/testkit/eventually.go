@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// patience is far beyond what anything takes, on a machine that does ten things
+// Patience is far beyond what anything takes, on a machine that does ten things
 // beside, and short enough to name what hangs before the test binary's own
 // timeout does.
-const patience = time.Minute
+const Patience = time.Minute
 
 // Eventually waits until the condition holds, and fails the test when it does
 // not: what says what was waited for.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -23,7 +23,7 @@ func Eventually(t testing.TB, what string, condition func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("%s: not after %v", what, patience)
+			t.Fatalf("%s: not after %v", what, Patience)
 		}
 	}
 }
@@ -31,13 +31,13 @@ func Eventually(t testing.TB, what string, condition func() bool) {
 // Receive is the next value of a channel, and fails the test when none comes.
 func Receive[T any](t testing.TB, what string, c <-chan T) T {
 	t.Helper()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(Patience)
 	defer timer.Stop()
 	select {
 	case v := <-c:
 		return v
 	case <-timer.C:
-		t.Fatalf("%s: not after %v", what, patience)
+		t.Fatalf("%s: not after %v", what, Patience)
 		panic("unreachable")
 	}
 }
