@@ -90,12 +90,6 @@ func (w *worker) bind(ctx context.Context) (jetstream.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bind the bucket %s: %w", voip.BucketCalls, err)
 	}
-	workers, err := w.js.Consumer(ctx, voip.StreamPush, voip.ConsumerWorkers)
-	if err != nil {
-		return nil, fmt.Errorf("bind the consumer %s: %w", voip.ConsumerWorkers, err)
-	}
-	// The leases follow what the broker really does, not what it should.
-	w.ackWait = workers.CachedInfo().Config.AckWait
 	return calls, nil
 }
 
@@ -120,13 +114,16 @@ func (w *worker) verify(ctx context.Context) error {
 	return nil
 }
 
-// lookAtQueue shows how many pushes the fleet has before it, and in hand.
+// lookAtQueue shows how many pushes the fleet has before it, and in hand, and
+// sees how long it may hold them: the leases follow what the broker really does,
+// not what it should.
 func (w *worker) lookAtQueue(ctx context.Context) error {
 	workers, err := w.js.Consumer(ctx, voip.StreamPush, voip.ConsumerWorkers)
 	if err != nil {
 		return fmt.Errorf("look at the consumer %s: %w", voip.ConsumerWorkers, err)
 	}
 	info := workers.CachedInfo()
+	w.ackWait.Store(int64(info.Config.AckWait))
 	w.metrics.Queue(int(info.NumPending), info.NumAckPending)
 	return nil
 }

@@ -249,7 +249,7 @@ func (c *config) report() report.Config {
 	}
 }
 
-func (c *config) consumer(worker string, ackWait time.Duration) consumer.Config {
+func (c *config) consumer(worker string, ackWait func() time.Duration) consumer.Config {
 	return consumer.Config{
 		MaxInFlight: c.Consumer.MaxInFlight, AckWait: ackWait, MaxStarts: c.Consumer.MaxStarts,
 		DrainTimeout: c.Consumer.DrainTimeout, Claim: consumer.ClaimMode(c.Call.Claim), Worker: worker,

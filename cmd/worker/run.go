@@ -71,7 +71,7 @@ type worker struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	publisher *broker.Publisher
-	ackWait   time.Duration          // the consumer's own
+	ackWait   atomic.Int64           // the consumer's own, in nanoseconds
 	drift     atomic.Pointer[string] // as it was last said
 }
 
@@ -137,8 +137,8 @@ func (w *worker) run(ctx context.Context) (err error) {
 }
 
 func (w *worker) consume(ctx context.Context, calls jetstream.Stream, handler *consumer.Handler) {
-	cfg := w.cfg.consumer(w.id, w.ackWait)
-	swept, looked := w.health.Beat("leases", cfg.AckWait/2), w.health.Beat("pulling", beatEvery)
+	cfg := w.cfg.consumer(w.id, func() time.Duration { return time.Duration(w.ackWait.Load()) })
+	swept, looked := w.health.Beat("leases", cfg.AckWait()/2), w.health.Beat("pulling", beatEvery)
 	defer swept.Stop()
 	defer looked.Stop()
 	c := consumer.New(cfg, consumer.Parts{

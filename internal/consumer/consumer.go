@@ -28,9 +28,9 @@ const (
 
 // Config is the CONSUMER_* group of settings and CALL_CLAIM.
 type Config struct {
-	MaxInFlight  int           // pushes held, waiting ones included
-	AckWait      time.Duration // the consumer's own, as the broker has it
-	MaxStarts    int           // of a suspect, before it is a crash loop
+	MaxInFlight  int                  // pushes held, waiting ones included
+	AckWait      func() time.Duration // the consumer's own, as the broker has it now
+	MaxStarts    int                  // of a suspect, before it is a crash loop
 	DrainTimeout time.Duration
 	Claim        ClaimMode
 	Worker       string // host/instance

@@ -24,7 +24,7 @@ type delivery struct {
 	header   nats.Header
 	envelope voip.Envelope
 	redrive  voip.Redrive
-	ackWait  time.Duration
+	ackWait  func() time.Duration
 	began    time.Time // by this worker
 	settling time.Time // since when; zero: not yet
 	waited   bool      // for a retry, at least once
@@ -52,7 +52,7 @@ type delivery struct {
 // newDelivery reads a message of the push stream that was sent after a time, and
 // is this worker's for an ack wait from then on. Its error says that the message
 // is no JetStream delivery.
-func newDelivery(ctx context.Context, msg *nats.Msg, sent time.Time, ackWait time.Duration) (*delivery, error) {
+func newDelivery(ctx context.Context, msg *nats.Msg, sent time.Time, ackWait func() time.Duration) (*delivery, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, fmt.Errorf("a message of %s is no delivery: %w", msg.Subject, err)
@@ -100,7 +100,7 @@ func (d *delivery) adopt(next *delivery) bool {
 // ack wait after the last sign of that on. A lost lease stays lost.
 func (d *delivery) alive() error {
 	d.mu.Lock()
-	if !d.lost && time.Since(d.leased) >= d.ackWait {
+	if !d.lost && time.Since(d.leased) >= d.ackWait() {
 		d.lost = true
 	}
 	lost := d.lost

@@ -17,7 +17,7 @@ import (
 )
 
 func fakeDelivery(seq, deliveries uint64) *delivery {
-	d := &delivery{sequence: seq, deliveries: deliveries, leased: time.Now(), ackWait: ackWait, done: make(chan struct{}), reply: "ack"}
+	d := &delivery{sequence: seq, deliveries: deliveries, leased: time.Now(), ackWait: shortAckWait, done: make(chan struct{}), reply: "ack"}
 	d.hard = context.Background()
 	d.call, d.cancel = context.WithCancelCause(d.hard)
 	return d
@@ -65,7 +65,7 @@ func TestHold(t *testing.T) {
 		"one that others had before":        {next: 4},
 		"one that the server counts anew":   {next: 1, adopt: true},
 	} {
-		l := newLeases(nil, ackWait, slog.New(slog.DiscardHandler))
+		l := newLeases(nil, shortAckWait, slog.New(slog.DiscardHandler))
 		d := fakeDelivery(7, 1)
 		if earlier, _, _ := l.hold(d); earlier != nil {
 			t.Fatalf("%s: held before it came", name)
@@ -86,9 +86,28 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestTurnsOfTheSweep: they follow the ack wait when it is made shorter; the probes count on
+// as many as at the start when it is made longer.
+func TestTurnsOfTheSweep(t *testing.T) {
+	now := 6 * time.Second
+	l := newLeases(nil, func() time.Duration { return now }, slog.New(slog.DiscardHandler))
+	l.most = 2 * time.Second
+	d := fakeDelivery(7, 1)
+	d.ackWait = l.ackWait
+	d.leased = time.Now().Add(-3 * time.Second)
+	for _, tt := range []struct {
+		ackWait, interval time.Duration
+		alive             bool
+	}{{6 * time.Second, 2 * time.Second, true}, {30 * time.Second, 2 * time.Second, true}, {1500 * time.Millisecond, 500 * time.Millisecond, false}} {
+		if now = tt.ackWait; l.interval() != tt.interval || (d.alive() == nil) != tt.alive {
+			t.Errorf("ack wait %v: a turn every %v, alive: %v; want %v and %v", now, l.interval(), d.alive(), tt.interval, tt.alive)
+		}
+	}
+}
+
 // TestRoom: it is bounded by what the held pushes weigh, too, however many it is.
 func TestRoom(t *testing.T) {
-	c := &Consumer{cfg: Config{MaxInFlight: 1000}, leases: newLeases(nil, ackWait, slog.New(slog.DiscardHandler)), turns: newTurns(), window: window{most: 1000}}
+	c := &Consumer{cfg: Config{MaxInFlight: 1000}, leases: newLeases(nil, shortAckWait, slog.New(slog.DiscardHandler)), turns: newTurns(), window: window{most: 1000}}
 	const large, small = heldBytes / voip.MaxPushBytes, 100
 	var held []*delivery
 	hold := func(size int) {
@@ -128,7 +147,7 @@ func TestRoom(t *testing.T) {
 // TestSayTwice: an answer that comes while the drain gives its push back settles
 // it on another goroutine; the race detector watches.
 func TestSayTwice(t *testing.T) {
-	l := newLeases(testkit.Broker(t).Conn(t), ackWait, slog.New(slog.DiscardHandler))
+	l := newLeases(testkit.Broker(t).Conn(t), shortAckWait, slog.New(slog.DiscardHandler))
 	d := fakeDelivery(7, 1)
 	var both sync.WaitGroup
 	for _, what := range [][]byte{msgAck, msgNak} {
@@ -264,7 +283,7 @@ func TestReplace(t *testing.T) {
 // after: an answer of the server to a turn, but not to one that was late, for
 // this worker stood still, and what it reads then is older.
 func TestSentAfter(t *testing.T) {
-	l := newLeases(testkit.Broker(t).Conn(t), ackWait, slog.New(slog.DiscardHandler))
+	l := newLeases(testkit.Broker(t).Conn(t), shortAckWait, slog.New(slog.DiscardHandler))
 	asked := time.Now()
 	if got := l.sentAfter(asked); !got.Equal(asked) {
 		t.Errorf("before any answer: %v, want when it was asked for", got)

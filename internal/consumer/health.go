@@ -91,7 +91,7 @@ func (p *pullHealth) failed(ctx context.Context, err error) {
 func (c *Consumer) supervise(ctx context.Context, cancels *follower) {
 	t := time.NewTicker(superviseEvery)
 	defer t.Stop()
-	said := ""
+	said, ackWait := "", c.cfg.AckWait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -104,6 +104,11 @@ func (c *Consumer) supervise(ctx context.Context, cancels *follower) {
 		verify, cancel := context.WithTimeout(ctx, verifyTimeout)
 		err := c.hooks.Verify(verify)
 		cancel()
+		if now := c.cfg.AckWait(); now != ackWait {
+			c.log.InfoContext(ctx, "the consumer's ack wait is another one, the leases follow it", "was", ackWait, "is", now)
+			ackWait = now
+			c.leases.hurry()
+		}
 		if err == nil {
 			err = cancels.look(ctx)
 		}

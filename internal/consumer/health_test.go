@@ -77,7 +77,7 @@ func TestReasonsAreSaidOnce(t *testing.T) {
 func TestMarksFail(t *testing.T) {
 	nc := testkit.Broker(t).Conn(t)
 	var log testkit.Log
-	l := newLeases(nc, ackWait, log.Logger())
+	l := newLeases(nc, shortAckWait, log.Logger())
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	l.mark(gone)

@@ -23,7 +23,7 @@ const sweepsPerAckWait = 3
 // one sweeper for all of them.
 type leases struct {
 	nc      *nats.Conn
-	ackWait time.Duration
+	ackWait func() time.Duration
 	log     *slog.Logger
 
 	mu   sync.Mutex
@@ -34,10 +34,11 @@ type leases struct {
 	answered time.Time
 	turn     time.Time // when the last turn began, answered or not
 	again    chan struct{}
-	told     bool // that the pushes cannot be marked
+	told     bool          // that the pushes cannot be marked
+	most     time.Duration // between two turns: as at the start; 0: not started
 }
 
-func newLeases(nc *nats.Conn, ackWait time.Duration, log *slog.Logger) *leases {
+func newLeases(nc *nats.Conn, ackWait func() time.Duration, log *slog.Logger) *leases {
 	return &leases{nc: nc, ackWait: ackWait, log: log, held: map[uint64]*delivery{}, again: make(chan struct{}, 1)}
 }
 
@@ -118,10 +119,13 @@ func (l *leases) all() []*delivery {
 	return all
 }
 
-// sweep marks what is held until ctx ends. tick is called at each turn.
+// sweep marks what is held until ctx ends. tick is called at each turn, never
+// less often than at first: the turns follow an ack wait that is made shorter.
 func (l *leases) sweep(ctx context.Context, tick func()) {
 	l.turn = time.Now()
-	t := time.NewTicker(l.ackWait / sweepsPerAckWait)
+	l.most = l.ackWait() / sweepsPerAckWait
+	interval := l.most
+	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
 		select {
@@ -130,9 +134,22 @@ func (l *leases) sweep(ctx context.Context, tick func()) {
 		case <-t.C:
 		case <-l.again:
 		}
+		if now := l.interval(); now != interval {
+			interval = now
+			t.Reset(interval)
+		}
 		tick()
 		l.mark(ctx)
 	}
+}
+
+// interval is the time between two turns.
+func (l *leases) interval() time.Duration {
+	now := l.ackWait() / sweepsPerAckWait
+	if l.most == 0 {
+		return now
+	}
+	return min(l.most, now)
 }
 
 // hurry asks for a turn now: the connection is back, and the leases have run on
@@ -148,7 +165,7 @@ func (l *leases) hurry() {
 // renews the leases once the server has surely read it all.
 func (l *leases) mark(ctx context.Context) {
 	began := time.Now()
-	interval := l.ackWait / sweepsPerAckWait
+	interval := l.interval()
 	late := began.Sub(l.turn) > interval+interval/2
 	l.turn = began
 	var marked []*delivery

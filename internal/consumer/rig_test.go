@@ -23,6 +23,8 @@ import (
 // machine's hiccups.
 const ackWait = 1500 * time.Millisecond
 
+func shortAckWait() time.Duration { return ackWait }
+
 // longAckWait is longer than any test: what is delivered again was given back.
 const longAckWait = 5 * time.Minute
 
@@ -125,7 +127,7 @@ func (r *rig) start(t *testing.T, send transport, options ...nodeOption) *node {
 		return send(ctx, req)
 	})
 	n := &node{counts: &counts{}, states: make(chan error, 1024), done: make(chan struct{}), nc: nc}
-	cfg := Config{MaxInFlight: 64, AckWait: r.Config.AckWait, MaxStarts: 3, DrainTimeout: 5 * time.Second, Claim: ClaimAlways, Worker: "test/" + fmt.Sprintf("%p", n)}
+	cfg := Config{MaxInFlight: 64, AckWait: func() time.Duration { return r.Config.AckWait }, MaxStarts: 3, DrainTimeout: 5 * time.Second, Claim: ClaimAlways, Worker: "test/" + fmt.Sprintf("%p", n)}
 	parts := Parts{
 		Conn: nc, JS: js, Calls: calls, Publisher: publisher, Handler: h, Notifier: notifier.New(publisher, log), Recorder: n.counts, Log: log,
 		Hooks: Hooks{State: func(err error) {
