@@ -32,7 +32,7 @@ type fleet struct {
 	requests inbox
 }
 
-const fleetAckWait = time.Second
+const fleetAckWait = 4 * time.Second
 
 func newFleet(t *testing.T, faults ...callkit.Fault) *fleet {
 	t.Helper()
@@ -373,7 +373,11 @@ func TestEmbedded(t *testing.T) {
 	}
 	push()
 	testkit.Eventually(t, "the result", func() bool { return len(testkit.Messages(t, js, voip.StreamResult)) == 1 })
-	metrics := get(t, p.addr(), "/metrics", 200)
+	var metrics string
+	testkit.Eventually(t, "it to be counted and let go", func() bool { // a moment after its result is stored
+		metrics = get(t, p.addr(), "/metrics", 200)
+		return strings.Contains(metrics, "\nvoip_call_latency_seconds_count{outcome=\"reported\"} 1\n") && strings.Contains(metrics, "\nvoip_calls_in_flight 0\n")
+	})
 	for _, line := range []string{
 		`voip_pushes_total{outcome="reported",reason="ERROR_NONE"} 1`,
 		`voip_pushes_total{outcome="failed",reason="CRASH_LOOP"} 0`,

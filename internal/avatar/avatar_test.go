@@ -273,17 +273,12 @@ func TestDeadlineWhileDecoding(t *testing.T) {
 	s := newStage(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond) // it takes many times that
 	defer cancel()
-	begin := time.Now()
 	_, r, err := s.Picture(ctx, given("resource:normal/jpeg_prog420_2048.jpg"), testSide)
-	if err != nil || r.Reason != voip.AvatarTimeout {
-		t.Errorf("%+v, %v, want timeout", r, err)
+	if decoding := len(s.room.slots) > 0; err != nil || r.Reason != voip.AvatarTimeout || !decoding {
+		t.Errorf("%+v, %v, still decoding: %v; want timeout and true", r, err, decoding)
 	}
-	took := time.Since(begin)
 	for range cap(s.room.slots) { // until the decode that was left alone gives its slot back
 		s.room.slots <- struct{}{}
-	}
-	if whole := time.Since(begin); took > whole/2+20*time.Millisecond {
-		t.Errorf("the picture took %v, the decode that it did not wait for %v", took, whole)
 	}
 }
 

@@ -270,8 +270,9 @@ func TestCallerLeavesTheFetch(t *testing.T) {
 func TestCallerLeavesWithTheOldPicture(t *testing.T) {
 	h := newHost(t, servePicture(readFile(t, "normal/png_rgb_160.png")))
 	s, _ := cachingStage(t, briefly)
-	s.cfg.Timeout = time.Second
+	s.cfg.Timeout = maxTimeout
 	check(t, s, h.URL, ok, false)
+	s.cfg.Timeout = time.Second // the server's end waits for the load that is left
 	expire(t, s, time.Hour)
 	h.will(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	hasty, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

@@ -270,13 +270,13 @@ func TestSlowServers(t *testing.T) {
 		}).URL,
 	} {
 		t.Run(name, func(t *testing.T) {
-			begin := time.Now()
-			want := voip.AvatarTimeout
 			if name == "a slow redirect" { // its body is not waited for
-				want = voip.AvatarTooManyRedirects
+				wantReason(t, newStage(t), newStage(t, strict), given(source), voip.AvatarTooManyRedirects)
+				return
 			}
-			wantReason(t, newStage(t, briefly), newStage(t, briefly, strict), given(source), want)
-			if took := time.Since(begin); took > 20*brief {
+			begin := time.Now()
+			wantReason(t, newStage(t, briefly), newStage(t, briefly, strict), given(source), voip.AvatarTimeout)
+			if took := time.Since(begin); took > 100*brief {
 				t.Errorf("two pictures took %v, want about %v", took, 2*brief)
 			}
 		})
@@ -286,6 +286,7 @@ func TestSlowServers(t *testing.T) {
 func TestHeaderTimeoutIsWithinALongBudget(t *testing.T) {
 	srv := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	s := newStage(t, strict)
+	s.fetch.transport.ResponseHeaderTimeout = newTransport(&net.Dialer{}).ResponseHeaderTimeout
 	begin := time.Now()
 	_, _, err := s.Picture(t.Context(), given(srv.URL), testSide)
 	wantError(t, err, voip.AvatarTimeout)

@@ -36,7 +36,8 @@ func newStage(t testing.TB, change ...func(*Config)) *Stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.fetch.transport.TLSHandshakeTimeout = s.cfg.Timeout // on a busy machine, under the race detector
+	// On a busy machine, under the race detector.
+	s.fetch.transport.TLSHandshakeTimeout, s.fetch.transport.ResponseHeaderTimeout = s.cfg.Timeout, s.cfg.Timeout
 	t.Cleanup(s.fetch.transport.CloseIdleConnections)
 	return s
 }

@@ -18,9 +18,13 @@ import (
 
 // TestSlowHostLeavesRoom: with more calls at a host that hangs than it may have, another host is served at once.
 func TestSlowHostLeavesRoom(t *testing.T) {
-	slow := newHost(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	end := make(chan struct{})
+	slow := newHost(t, func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).Flush() // the headers are here, within their own time
+		<-end
+	})
 	quick := serve(t, servePicture(readFile(t, "normal/png_rgb_160.png")))
-	s, _ := cachingStage(t, func(c *Config) { c.Timeout = 2 * time.Second })
+	s, _ := cachingStage(t, func(c *Config) { c.Timeout = maxTimeout })
 	var wg sync.WaitGroup
 	calls, stop := context.WithCancel(t.Context())
 	for i := range 2 * maxHostFetches {
@@ -35,6 +39,7 @@ func TestSlowHostLeavesRoom(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
+	close(end)
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -75,7 +80,7 @@ func TestReserve(t *testing.T) {
 	var held []*hold
 	for i := range largeRoom / body {
 		held = append(held, &hold{room: r, host: "h" + strconv.Itoa(i%2)})
-		if err := held[i].reserve(soon, body); err != nil {
+		if err := held[i].reserve(t.Context(), body); err != nil {
 			t.Errorf("body %d: %v", i, err)
 		}
 	}

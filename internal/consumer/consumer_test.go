@@ -234,11 +234,12 @@ func TestPullsFitTheSlots(t *testing.T) {
 // TestLeaseHolds: a call that waits far longer than the ack wait is not
 // delivered again, and its age is known.
 func TestLeaseHolds(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	var attempts atomic.Int32
 	n := r.start(t, func(context.Context, *voip.Request) (voip.Answer, error) {
 		if attempts.Add(1) == 1 {
-			return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, RetryAfter: 2 * ackWait, Arrival: voip.TurnedAway}
+			return voip.Answer{}, &voip.ReportError{Reason: voip.ReasonReportUnavailable, RetryAfter: ackWait * 3 / 2, Arrival: voip.TurnedAway}
 		}
 		return answer(voip.ErrorNone)
 	})
@@ -313,6 +314,7 @@ func TestPanicIsThePushsOwn(t *testing.T) {
 // TestConsumerGone: a worker whose consumer is gone says so, asks for it, and
 // goes on when it is back.
 func TestConsumerGone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	var back atomic.Bool
 	n := r.start(t, reported, func(_ *Config, p *Parts, _ *Handler) {
@@ -341,6 +343,7 @@ func TestConsumerGone(t *testing.T) {
 
 // TestServerRestart: what was under way when the server went is settled once.
 func TestServerRestart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	n := r.start(t, reported)
 	const calls = 200
@@ -364,6 +367,7 @@ func TestServerRestart(t *testing.T) {
 
 // TestOutcomeNotStored: a push is never settled unstored.
 func TestOutcomeNotStored(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	results, err := r.js.Stream(t.Context(), voip.StreamResult)
 	if err != nil {
@@ -392,6 +396,7 @@ func TestOutcomeNotStored(t *testing.T) {
 // TestOutcomeGivenBack: nor after a stop: the next worker publishes what was
 // decided, and attempts nothing.
 func TestOutcomeGivenBack(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []ClaimMode{ClaimAlways, ClaimMsgID} {
 		r := newRigOf(t, longAckWait)
 		if err := r.js.DeleteStream(t.Context(), voip.StreamResult); err != nil {

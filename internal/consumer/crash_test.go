@@ -19,6 +19,7 @@ import (
 // TestCrashInAnAttempt: the next worker asks again under the same key, so that
 // the far side can tell, and the call has one result.
 func TestCrashInAnAttempt(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	begun := make(chan struct{})
 	dies := r.start(t, func(ctx context.Context, _ *voip.Request) (voip.Answer, error) {
@@ -47,6 +48,7 @@ func TestCrashInAnAttempt(t *testing.T) {
 
 // TestCrashThenExpired: what may have rung is said to.
 func TestCrashThenExpired(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	begun := make(chan struct{})
 	dies := r.start(t, func(ctx context.Context, _ *voip.Request) (voip.Answer, error) {
@@ -175,6 +177,7 @@ func TestCrashLoop(t *testing.T) {
 // TestSuspectRunsAlone: from its third delivery on nothing runs beside a push;
 // its record counts it as begun while it runs, and not while it waits.
 func TestSuspectRunsAlone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.push(t, pushOf("suspect"), nil)
 	r.deliver(t, suspectFrom-1)
@@ -267,6 +270,7 @@ func TestStop(t *testing.T) {
 // TestStopGivesBackWhatIsNotStarted: all that was pulled and not begun goes to
 // the next worker at once, and not after an ack wait.
 func TestStopGivesBackWhatIsNotStarted(t *testing.T) {
+	t.Parallel()
 	r := newRigOf(t, longAckWait)
 	first := r.start(t, reported, func(_ *Config, _ *Parts, h *Handler) { h.Avatars = slowPicture })
 	const calls = 30
@@ -288,6 +292,7 @@ func TestStopGivesBackWhatIsNotStarted(t *testing.T) {
 // TestStopInTime: an attempt that does not end is cut off, and its push goes to
 // the next worker under the same key.
 func TestStopInTime(t *testing.T) {
+	t.Parallel()
 	r := newRigOf(t, longAckWait)
 	begun := make(chan struct{})
 	first := r.start(t, func(ctx context.Context, _ *voip.Request) (voip.Answer, error) {
@@ -312,6 +317,7 @@ func TestStopInTime(t *testing.T) {
 // TestServerForgetsDeliveries: a server that lost its consumer delivers what is
 // in hand again, with a count of 1. Nothing of it is repeated.
 func TestServerForgetsDeliveries(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []ClaimMode{ClaimAlways, ClaimMsgID} {
 		r := newRig(t)
 		finish := make(chan struct{})
@@ -356,6 +362,7 @@ func TestServerForgetsDeliveries(t *testing.T) {
 // TestCancelsOfANewStream: cancels are followed in a stream that was deleted
 // and made again, and its absence is said.
 func TestCancelsOfANewStream(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	n := r.start(t, reported, func(_ *Config, p *Parts, _ *Handler) {
 		p.Hooks.Verify = func(ctx context.Context) error {

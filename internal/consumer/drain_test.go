@@ -50,6 +50,7 @@ func (w whenLogged) Write(line []byte) (int, error) {
 // back as ones of which nothing is unknown, and once: none comes back to the
 // worker that stops.
 func TestStopBetweenClaimAndStart(t *testing.T) {
+	t.Parallel()
 	r := newRigOf(t, longAckWait)
 	const pushes = 32
 	var first *node
@@ -99,6 +100,7 @@ func TestStopBetweenClaimAndStart(t *testing.T) {
 // TestStopWithoutAnAnswer: a result that the broker does not acknowledge holds
 // up no stop, and its push goes to the next worker, under the same key.
 func TestStopWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
 	r := newRigOf(t, longAckWait)
 	sent := make(chan struct{})
 	first := r.start(t, reported, func(c *Config, p *Parts, _ *Handler) {

@@ -21,7 +21,7 @@ import (
 
 // ackWait is short, so that a crash is over soon, and long beside a noisy
 // machine's hiccups.
-const ackWait = 1500 * time.Millisecond
+const ackWait = 4 * time.Second
 
 func shortAckWait() time.Duration { return ackWait }
 

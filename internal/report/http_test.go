@@ -297,7 +297,7 @@ func TestHTTPStage(t *testing.T) {
 		fmt.Fprint(w, `{"code":1007200001,"duplicate":true}`)
 	})
 	stage := newStage(t, newHTTP(t, HTTPConfig{URL: s.URL}), nil2{})
-	stage.cfg.Timeout, stage.cfg.BackoffInitial = 30*time.Millisecond, time.Millisecond
+	stage.cfg.Timeout, stage.cfg.BackoffInitial = 2*time.Second, time.Millisecond
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	p, err := stage.Report(ctx, request(), voip.Progress{}, alwaysRuns{})

@@ -45,6 +45,9 @@ func TestService(t *testing.T) {
 	if err := svc.Start(nc); err != nil {
 		t.Fatal(err)
 	}
+	if err := nc.Flush(); err != nil { // or the questions overtake the subscriptions
+		t.Fatal(err)
+	}
 	asker := s.Conn(t)
 	for _, who := range [][2]string{{}, {"svc"}, {"svc", "one"}} {
 		subject := func(verb micro.Verb) string {
