@@ -161,7 +161,11 @@ func TestLoadInterrupted(t *testing.T) {
 	worker(t, s)
 	ctx, stop := context.WithCancel(t.Context())
 	t.Setenv("NATS_URL", s.URL())
-	sub, err := s.Conn(t).SubscribeSync(voip.SubjectResult)
+	nc := s.Conn(t)
+	sub, err := nc.SubscribeSync(voip.SubjectResult)
+	if err == nil {
+		err = nc.Flush() // or the first result passes before it
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

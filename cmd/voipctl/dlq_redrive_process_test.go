@@ -95,7 +95,7 @@ func TestRedriveKilled(t *testing.T) {
 			{"$JS.API.STREAM.MSG.DELETE.VOIP_DLQ", 1 + round},
 			{"$JS.API.CONSUMER.CREATE.VOIP_PUSH.>", 1}, // it looks for what was sent before
 		} {
-			p := r.redriving(step.subject, "--rate", "100")
+			p := r.redriving(step.subject, "--rate", "20")
 			p.at(t, step.nth, os.Kill)
 			if err := testkit.Receive(t, "the killed command ends", p.ended); err == nil {
 				t.Fatalf("at %s: it was done before it was killed: %s", step.subject, &p.out)

@@ -86,10 +86,10 @@ func TestOutage(t *testing.T) {
 	sent := send(t, js, 0, *outage/4)
 	br.down()
 	sent = send(t, js, sent, *outage)
-	open := get(t, probes, "/readyz", http.StatusOK)
-	if !strings.Contains(open, "the circuit is open") || !strings.Contains(get(t, probes, "/metrics", http.StatusOK), "voip_report_circuit_open 1") {
-		t.Errorf("the open circuit is not told of: %s", open)
-	}
+	testkit.Eventually(t, "the open circuit is told of", func() bool {
+		return strings.Contains(get(t, probes, "/readyz", http.StatusOK), "the circuit is open") &&
+			strings.Contains(get(t, probes, "/metrics", http.StatusOK), "voip_report_circuit_open 1")
+	})
 	br.up()
 	back := time.Now()
 	sent = send(t, js, sent, *outage/4)

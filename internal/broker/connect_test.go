@@ -325,7 +325,7 @@ func TestCredentials(t *testing.T) {
 
 func TestLameDuck(t *testing.T) {
 	t.Parallel()
-	lameDuck := testkit.WithServer(func(o *server.Options) { o.LameDuckGracePeriod, o.LameDuckDuration = 4*time.Second, 5*time.Second })
+	lameDuck := testkit.WithServer(func(o *server.Options) { o.LameDuckGracePeriod, o.LameDuckDuration = 30*time.Second, 31*time.Second })
 	first, second := testkit.Broker(t, lameDuck), testkit.Broker(t)
 	cfg := first.Config
 	cfg.URL = first.Config.URL + "," + second.Config.URL

@@ -86,7 +86,7 @@ func TestLostAnswers(t *testing.T) {
 					t.Fatal(err)
 				}
 				stage := newStage(t, transport.to(t, m), nil2{})
-				stage.cfg.Timeout, stage.cfg.BackoffInitial, stage.cfg.BackoffMax = 200*time.Millisecond, time.Millisecond, 2*time.Millisecond
+				stage.cfg.Timeout, stage.cfg.BackoffInitial, stage.cfg.BackoffMax = time.Second, time.Millisecond, 2*time.Millisecond
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				req := request()

@@ -58,7 +58,7 @@ func TestConnect(t *testing.T) {
 				})
 			}
 			cfg := settings()
-			cfg.Timeout, cfg.BackoffInitial, cfg.BackoffMax = 100*time.Millisecond, time.Millisecond, 2*time.Millisecond
+			cfg.Timeout, cfg.BackoffInitial, cfg.BackoffMax = time.Second, time.Millisecond, 2*time.Millisecond
 			c, err := NewConnector(cfg, nc, subject, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)

@@ -133,7 +133,7 @@ func TestHTTPFailures(t *testing.T) {
 		{"silence", func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
-		}, 50 * time.Millisecond, unavailable, voip.MayHaveArrived},
+		}, time.Second, unavailable, voip.MayHaveArrived},
 		{"nonsense", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, secret) }, time.Minute, rejected, voip.Answered},
 		{"empty", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, time.Minute, rejected, voip.Answered},
 		{"endless", func(w http.ResponseWriter, _ *http.Request) {
