@@ -148,6 +148,9 @@ func (c *config) validate() error {
 	if len(c.Call.DefaultUserName) > voip.MaxUserNameBytes {
 		errs = append(errs, fmt.Errorf("CALL_DEFAULT_USER_NAME: %d bytes are not legal, want at most %d", len(c.Call.DefaultUserName), voip.MaxUserNameBytes))
 	}
+	if c.Call.AbilityName == "" {
+		errs = append(errs, errors.New("CALL_ABILITY_NAME: it is empty, want a name: Call Kit refuses a call without one"))
+	}
 	if c.NATS.URL == broker.Embedded && !broker.HasEmbedded {
 		errs = append(errs, errors.New("NATS_URL: this build has no embedded broker, want a comma-separated list of nats://host:port"))
 	}
@@ -209,6 +212,9 @@ func checkSubject(name, subject string) error {
 		if token == "" || strings.ContainsAny(token, " \t\r\n*>") {
 			return fmt.Errorf("%s: %q is not legal, want a NATS subject without wildcards, such as voip.callkit.report", name, subject)
 		}
+	}
+	if stream := voip.StreamOf(subject); stream != "" {
+		return fmt.Errorf("%s: %q is not legal: stream %s stores what is sent there, and nobody answers", name, subject, stream)
 	}
 	return nil
 }

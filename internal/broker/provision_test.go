@@ -101,6 +101,9 @@ func TestProvisionFromNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := stream.CachedInfo().Config
+		if got := voip.StreamOf(want.subject); got != want.name {
+			t.Errorf("%s is said to be of stream %q, want %s", want.subject, got, want.name)
+		}
 		if !slices.Equal(c.Subjects, []string{want.subject}) || c.MaxAge != want.age || c.Duplicates != want.duplicates || c.Discard != want.discard ||
 			c.MaxBytes != want.bytes || c.MaxMsgSize != want.message || c.MaxMsgsPerSubject != want.perSubject || c.AllowRollup != want.rollup {
 			t.Errorf("%s: got %+v\nwant %+v", want.name, c, want)

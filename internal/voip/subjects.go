@@ -3,6 +3,7 @@ package voip
 import (
 	"encoding/base64"
 	"strconv"
+	"strings"
 )
 
 // Streams, the bucket and the consumer.
@@ -25,6 +26,24 @@ const (
 	// voip.dlq.<REASON>.<TOKEN>.
 	DLQPrefix = "voip.dlq."
 )
+
+// StreamOf is the stream that stores what is sent to a subject without wildcards;
+// empty: none of ours does.
+func StreamOf(subject string) string {
+	switch {
+	case subject == SubjectPush:
+		return StreamPush
+	case subject == SubjectResult:
+		return StreamResult
+	case subject == SubjectCancel:
+		return StreamCancel
+	case strings.HasPrefix(subject, DLQPrefix):
+		return StreamDLQ
+	case strings.HasPrefix(subject, "$KV."+BucketCalls+"."):
+		return "KV_" + BucketCalls
+	}
+	return ""
+}
 
 // Headers of pushes, results and dead letters.
 const (
