@@ -2,7 +2,8 @@
 // components, and checks what comes out as strictly as a cluster would: no
 // field that its kind does not have, the schemas of KEDA and the Prometheus
 // operator, Pod Security "restricted", references that lead somewhere, and the
-// numbers that belong together. With -out it leaves what it has rendered there.
+// numbers that belong together. The order of the components must not matter.
+// With -out it leaves what it has rendered there.
 package main
 
 import (
@@ -39,7 +40,7 @@ func (c *checker) run(root, out string) (int, error) {
 	for _, one := range all {
 		objects, text, err := one.render()
 		if err == nil {
-			err = c.all(objects)
+			err = errors.Join(c.all(objects), one.ordered(objects))
 		}
 		if err == nil && out != "" {
 			err = os.WriteFile(filepath.Join(out, one.file()), text, 0o644)

@@ -49,10 +49,16 @@ func TestFaults(t *testing.T) {
 		"a selector that meets no pod":            {"base/poddisruptionbudget.yaml", "name: voip-worker\n", "name: voip-workers\n", "PodDisruptionBudget"},
 		"an autoscaler of something else":         {"components/hpa/horizontalpodautoscaler.yaml", "    name: voip-worker\n  #", "    name: worker\n  #", "there is no Deployment worker"},
 		"replicas beside an autoscaler":           {"components/hpa/kustomization.yaml", "replicas: null", "replicas: 3", "it has replicas beside an autoscaler"},
-		"settings that are not there":             {"components/provision/job.yaml", "name: voip-worker\n          resources", "name: voip-settings\n          resources", "there is no ConfigMap voip-settings"},
+		"settings that are not there":             {"components/provision/job.yaml", "name: voip-worker\n            #", "name: voip-settings\n            #", "there is no ConfigMap voip-settings"},
 		"a volume that is not there":              {"components/nats/statefulset.yaml", "{name: data, mountPath", "{name: store, mountPath", "there is no volume store"},
 		"memory that the runtime is not told of":  {"overlays/production/deployment.yaml", "memory: 512Mi", "memory: 1Gi", "GOMEMLIMIT=435MiB is no 80 to 90 %"},
 		"a kubelet that kills a worker too early": {"base/worker.env", "CONSUMER_DRAIN_TIMEOUT=20s", "CONSUMER_DRAIN_TIMEOUT=25s", "is not more than CONSUMER_DRAIN_TIMEOUT (25s)"},
+		"an operator by the worker's name":        {"components/nats/operator.env", "NATS_USER=operator", "NATS_REPLICAS=3", `pod voip-provision: NATS_USER is "worker" beside the Secret voip-operator-nats`},
+		"a password of nobody":                    {"components/nats/worker.env", "NATS_USER=worker", "", `pod voip-worker: NATS_USER is "" beside the Secret voip-worker-nats`},
+		"a component that wants to be the first": {
+			"components/nats/kustomization.yaml", "patches:", "patches:\n  - target: {kind: Job}\n    patch: |\n      - {op: remove, path: /spec/backoffLimit}",
+			"Job voip-provision: it is another when the components are named the other way round",
+		},
 		"a secret in a variable": {
 			"components/provision/job.yaml", "          envFrom:", "          env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n          envFrom:", "is a secret in a variable",
 		},

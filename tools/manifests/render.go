@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -103,6 +105,26 @@ func (c combination) render() ([]*unstructured.Unstructured, []byte, error) {
 	}
 	text, err := resources.AsYaml()
 	return objects, text, err
+}
+
+// ordered wants the same objects of two components when they are named the other
+// way round. More than two are pairs of them.
+func (c combination) ordered(objects []*unstructured.Unstructured) error {
+	if len(c.components) != 2 {
+		return nil
+	}
+	c.components = []string{c.components[1], c.components[0]}
+	others, _, err := c.render()
+	if err != nil {
+		return fmt.Errorf("named the other way round: %w", err)
+	}
+	var errs []error
+	for _, o := range objects {
+		if !slices.ContainsFunc(others, func(other *unstructured.Unstructured) bool { return reflect.DeepEqual(o, other) }) {
+			errs = append(errs, about(o, errors.New("it is another when the components are named the other way round")))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // load copies a folder to /deploy in memory.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -157,7 +158,7 @@ func (s *set) pod(pod *corev1.PodTemplateSpec) {
 	}
 	for _, c := range pod.Spec.Containers {
 		for _, from := range c.EnvFrom {
-			if from.ConfigMapRef != nil {
+			if from.ConfigMapRef != nil && !optional(from.ConfigMapRef) {
 				s.there(who, "ConfigMap "+from.ConfigMapRef.Name)
 			}
 		}
@@ -173,4 +174,44 @@ func (s *set) pod(pod *corev1.PodTemplateSpec) {
 		}
 	}
 	s.drain(who, pod)
+	s.user(who, pod)
+}
+
+func optional(ref *corev1.ConfigMapEnvSource) bool { return ref.Optional != nil && *ref.Optional }
+
+// user wants whoever has the password of a user, which the Secret is named
+// after, to log in as that user. Without one the credentials say who it is.
+func (s *set) user(who string, pod *corev1.PodTemplateSpec) {
+	for _, v := range pod.Spec.Volumes {
+		if v.Secret == nil {
+			continue
+		}
+		user, ok := strings.CutPrefix(v.Secret.SecretName, "voip-")
+		if user, ok = strings.CutSuffix(user, "-nats"); !ok {
+			continue
+		}
+		for _, c := range pod.Spec.Containers {
+			if got := s.setting(&c, "NATS_USER"); got != user && (got != "" || s.named["StatefulSet nats"] != nil) {
+				s.errs = append(s.errs, fmt.Errorf("%s: NATS_USER is %q beside the Secret %s", who, got, v.Secret.SecretName))
+			}
+		}
+	}
+}
+
+// setting is a variable as the container gets it: the last one that is given.
+func (s *set) setting(c *corev1.Container, name string) (value string) {
+	for _, from := range c.EnvFrom {
+		if from.ConfigMapRef == nil {
+			continue
+		}
+		if m, ok := s.named["ConfigMap "+from.ConfigMapRef.Name].(*corev1.ConfigMap); ok && m.Data[name] != "" {
+			value = m.Data[name]
+		}
+	}
+	for _, e := range c.Env {
+		if e.Name == name {
+			value = e.Value
+		}
+	}
+	return value
 }
