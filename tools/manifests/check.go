@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -92,6 +94,7 @@ func (c *checker) secure(pod *corev1.PodTemplateSpec) error {
 		errs = append(errs, errors.New("automountServiceAccountToken is not false"))
 	}
 	for _, container := range pod.Spec.Containers {
+		errs = append(errs, released(container.Image))
 		if s := container.SecurityContext; s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
 			errs = append(errs, fmt.Errorf("container %s: readOnlyRootFilesystem is not true", container.Name))
 		}
@@ -102,4 +105,16 @@ func (c *checker) secure(pod *corev1.PodTemplateSpec) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// tags are those that there are of the project's images: `make image` builds one,
+// the release workflow pushes the git tags that begin with a v.
+var tags = regexp.MustCompile(`^(devel|v\d+\.\d+\.\d+\S*)$`)
+
+func released(image string) error {
+	name, tag, _ := strings.Cut(image, ":")
+	if strings.HasPrefix(name, "ghcr.io/voip-push/") && !tags.MatchString(tag) && !strings.Contains(image, "@") {
+		return fmt.Errorf("no release pushes %s: want a tag such as v1.2.3", image)
+	}
+	return nil
 }

@@ -59,6 +59,7 @@ func TestFaults(t *testing.T) {
 			"components/nats/kustomization.yaml", "patches:", "patches:\n  - target: {kind: Job}\n    patch: |\n      - {op: remove, path: /spec/backoffLimit}",
 			"Job voip-provision: it is another when the components are named the other way round",
 		},
+		"a tag that no release pushes": {"overlays/production/kustomization.yaml", "newTag: v", "newTag: ", "no release pushes ghcr.io/voip-push/worker:"},
 		"a secret in a variable": {
 			"components/provision/job.yaml", "          envFrom:", "          env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n          envFrom:", "is a secret in a variable",
 		},
@@ -85,4 +86,54 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReadme: the overlay that the README begins with is a sound one, of a release
+// and with a namespace throughout.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	if err := os.CopyFS(filepath.Join(root, "deploy"), os.DirFS(filepath.Join(project, "deploy"))); err != nil {
+		t.Fatal(err)
+	}
+	overlays := filepath.Join(root, "deploy/k8s/overlays")
+	example := combination{deploy: filepath.Join(root, "deploy"), overlay: "overlays/example"}
+	if err := os.CopyFS(filepath.Join(root, "deploy/k8s", example.overlay), os.DirFS(filepath.Join(overlays, "production"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"kustomization.yaml": mustBlock(t, "README.md"), "worker.env": "LOG_LEVEL=warn\n"} {
+		if err := os.WriteFile(filepath.Join(root, "deploy/k8s", example.overlay, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	objects, text, err := example.render()
+	if err == nil {
+		err = mustChecker(t).all(objects)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), ":devel") || !strings.Contains(string(text), "\n  replicas: 3\n") {
+		t.Error("want three workers of a release")
+	}
+	for _, o := range objects {
+		if o.GetKind() != "Namespace" && o.GetNamespace() != "voip-push" {
+			t.Errorf("%s %s is in the namespace %q", o.GetKind(), o.GetName(), o.GetNamespace())
+		}
+	}
+}
+
+// mustBlock is the only piece of YAML in a page of deploy/k8s.
+func mustBlock(t *testing.T, page string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(project, "deploy/k8s", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(b), "```yaml\n")
+	block, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatalf("there is no YAML in %s", page)
+	}
+	return block
 }
