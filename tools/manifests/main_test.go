@@ -4,14 +4,20 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 const project = "../.."
 
+// theChecker reads its definitions once.
+var theChecker = sync.OnceValues(func() (*checker, error) { return newChecker(filepath.Join(project, "tools/crds")) })
+
 func mustChecker(t *testing.T) *checker {
 	t.Helper()
-	c, err := newChecker(filepath.Join(project, "tools/crds"))
+	c, err := theChecker()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,32 +94,12 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestReadme: the overlay that the README begins with is a sound one, of a release
-// and with a namespace throughout.
-func TestReadme(t *testing.T) {
+// TestExample: the overlay that the README begins with is sound, of a release, and
+// with a namespace throughout.
+func TestExample(t *testing.T) {
 	t.Parallel()
-	root := t.TempDir()
-	if err := os.CopyFS(filepath.Join(root, "deploy"), os.DirFS(filepath.Join(project, "deploy"))); err != nil {
-		t.Fatal(err)
-	}
-	overlays := filepath.Join(root, "deploy/k8s/overlays")
-	example := combination{deploy: filepath.Join(root, "deploy"), overlay: "overlays/example"}
-	if err := os.CopyFS(filepath.Join(root, "deploy/k8s", example.overlay), os.DirFS(filepath.Join(overlays, "production"))); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"kustomization.yaml": mustBlock(t, "README.md"), "worker.env": "LOG_LEVEL=warn\n"} {
-		if err := os.WriteFile(filepath.Join(root, "deploy/k8s", example.overlay, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	objects, text, err := example.render()
-	if err == nil {
-		err = mustChecker(t).all(objects)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(text), ":devel") || !strings.Contains(string(text), "\n  replicas: 3\n") {
+	objects, text := mustRender(t, mustBlock(t, "README.md"))
+	if strings.Contains(text, ":devel") || !strings.Contains(text, "\n  replicas: 3\n") {
 		t.Error("want three workers of a release")
 	}
 	for _, o := range objects {
@@ -121,6 +107,42 @@ func TestReadme(t *testing.T) {
 			t.Errorf("%s %s is in the namespace %q", o.GetKind(), o.GetName(), o.GetNamespace())
 		}
 	}
+}
+
+// TestEgressPatch: the patch that the base's README shows adds a rule to those
+// that are there.
+func TestEgressPatch(t *testing.T) {
+	t.Parallel()
+	objects, _ := mustRender(t, "resources: [../../base]\n"+mustBlock(t, "base/README.md"))
+	for _, o := range objects {
+		if o.GetKind() == "NetworkPolicy" {
+			if rules, _, err := unstructured.NestedSlice(o.Object, "spec", "egress"); err != nil || len(rules) != 4 {
+				t.Errorf("%d rules (%v), want the base's three and one more", len(rules), err)
+			}
+		}
+	}
+}
+
+// mustRender renders a kustomization in the place of production's, and checks
+// what comes out.
+func mustRender(t *testing.T, kustomization string) ([]*unstructured.Unstructured, string) {
+	t.Helper()
+	c := combination{deploy: filepath.Join(t.TempDir(), "deploy"), overlay: "overlays/production"}
+	err := os.CopyFS(c.deploy, os.DirFS(filepath.Join(project, "deploy")))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(c.deploy, "k8s", c.overlay, "kustomization.yaml"), []byte(kustomization), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, text, err := c.render()
+	if err == nil {
+		err = mustChecker(t).all(objects)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects, string(text)
 }
 
 // mustBlock is the only piece of YAML in a page of deploy/k8s.
