@@ -51,8 +51,10 @@ func TestPermissions(t *testing.T) {
 	}
 	r.run("operator", "worker", "provision", "NATS_PUSH_MAX_BYTES=32MiB")
 	r.run("operator", "worker", "check", "NATS_PUSH_MAX_BYTES=32MiB")
+	operator := r.connect("operator", "voipctl")
+	mustCheckJetStream(t, operator)
 	for _, service := range []string{"voip-worker", "voip-callkit"} {
-		if _, err := r.connect("operator", "voipctl").Request("$SRV.PING."+service, nil, 5*time.Second); err != nil {
+		if _, err := operator.Request("$SRV.PING."+service, nil, 5*time.Second); err != nil {
 			t.Errorf("the service %s is not found: %v", service, err)
 		}
 	}
@@ -77,6 +79,27 @@ func TestPermissions(t *testing.T) {
 				t.Errorf("%s may subscribe to %s, and never does", name, pattern)
 			}
 		}
+	}
+}
+
+// mustCheckJetStream asks what `nats server check jetstream` does.
+func mustCheckJetStream(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, err := js.AccountInfo(t.Context())
+	if err != nil {
+		t.Fatalf("the account's use: %v", err)
+	}
+	streams := js.ListStreams(t.Context())
+	n := 0
+	for range streams.Info() {
+		n++
+	}
+	if err := streams.Err(); err != nil || n == 0 || n != account.Streams {
+		t.Errorf("%d streams are listed (%v), want the account's %d", n, err, account.Streams)
 	}
 }
 
