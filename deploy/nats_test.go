@@ -14,7 +14,7 @@ import (
 )
 
 // TestServers: the servers' configuration is legal with the passwords that the
-// README has made.
+// README has made, and the port of the cluster asks for one.
 func TestServers(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Skip("the README's commands need openssl")
@@ -47,5 +47,10 @@ func TestServers(t *testing.T) {
 	}
 	if opts.ServerName != "nats-0" || len(opts.Users) != 4 || len(opts.Routes) != 3 {
 		t.Errorf("server %q, %d users, %d routes; want nats-0, 4 and 3", opts.ServerName, len(opts.Users), len(opts.Routes))
+	}
+	for _, route := range opts.Routes {
+		if password, _ := route.User.Password(); password == "" || password != opts.Cluster.Password || route.User.Username() != opts.Cluster.Username {
+			t.Errorf("the route to %s is not let in", route.Host)
+		}
 	}
 }
