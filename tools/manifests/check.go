@@ -98,6 +98,11 @@ func (c *checker) secure(pod *corev1.PodTemplateSpec) error {
 		if s := container.SecurityContext; s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
 			errs = append(errs, fmt.Errorf("container %s: readOnlyRootFilesystem is not true", container.Name))
 		}
+		for _, m := range container.VolumeMounts {
+			if m.SubPath != "" || m.SubPathExpr != "" {
+				errs = append(errs, fmt.Errorf("container %s: %s is mounted by a subPath: the kubelet would not bring it what changes", container.Name, m.Name))
+			}
+		}
 		for _, e := range container.Env {
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 				errs = append(errs, fmt.Errorf("container %s: %s is a secret in a variable: mount it", container.Name, e.Name))

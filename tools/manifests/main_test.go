@@ -66,6 +66,9 @@ func TestFaults(t *testing.T) {
 			"Job voip-provision: it is another when the components are named the other way round",
 		},
 		"a tag that no release pushes": {"overlays/production/kustomization.yaml", "newTag: v", "newTag: ", "no release pushes ghcr.io/voip-push/worker:"},
+		"a secret that cannot be rotated": {
+			"overlays/production/deployment.yaml", "readOnly: true", "readOnly: true\n              subPath: nats.creds", "container worker: nats is mounted by a subPath",
+		},
 		"a secret in a variable": {
 			"components/provision/job.yaml", "          envFrom:", "          env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n          envFrom:", "is a secret in a variable",
 		},
