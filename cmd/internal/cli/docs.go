@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,16 +14,20 @@ import (
 func Markdown(root *cobra.Command) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<!-- Written by `go test -update`; a test compares it with the command itself. -->\n\n")
-	err := section(&b, root, "#")
-	fmt.Fprintf(&b, completion, root.Name())
+	err := errors.Join(section(&b, root, "#"), completion(&b, root))
 	return b.Bytes(), err
 }
 
-// completion stands for what cobra itself has to say of it, at length.
-const completion = "\n## %[1]s completion\n\n```text\nPrint what completes commands, flags and their values in a shell: bash (with its\npackage bash-completion), zsh, fish or powershell.\n\n" +
-	"Usage:\n  %[1]s completion SHELL\n\n" +
-	"Examples:\n  source <(%[1]s completion bash)\n  %[1]s completion zsh > \"${fpath[1]}/_%[1]s\"\n" +
-	"  %[1]s completion fish > ~/.config/fish/completions/%[1]s.fish\n```\n"
+// completion is what cobra says of the command that it adds by itself. How each
+// shell is told, which is most of a page, is in the shells' own help.
+func completion(b *bytes.Buffer, root *cobra.Command) error {
+	root.InitDefaultCompletionCmd()
+	c, _, err := root.Find([]string{"completion"})
+	if err == nil {
+		fmt.Fprintf(b, "\n## %s\n\n```text\n%s\n\n%s```\n", c.CommandPath(), strings.TrimSpace(c.Long), c.UsageString())
+	}
+	return err
+}
 
 func section(b *bytes.Buffer, c *cobra.Command, level string) error {
 	if !c.HasExample() && !c.HasAvailableSubCommands() {
