@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/voip-push/worker/internal/testkit"
 	"github.com/voip-push/worker/internal/voip"
 )
 
@@ -58,11 +59,13 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("the service %s is not found: %v", service, err)
 		}
 	}
-	// A worker that comes back reads the cancels with a new consumer, and throws the old one away.
+	// A worker that comes back reads the cancels with a new consumer; the server forgets the old one.
+	const read = "$JS.API.CONSUMER.CREATE.VOIP_CANCEL.>"
+	before := r.wire.count("worker", "PUB", read)
 	if err := r.server.DisconnectClientByID(r.wire.connection(t, "worker")); err != nil {
 		t.Fatal(err)
 	}
-	r.wire.wait(t, "worker", "PUB", "$JS.API.CONSUMER.DELETE.VOIP_CANCEL.>")
+	testkit.Eventually(t, "the cancels are read again", func() bool { return r.wire.count("worker", "PUB", read) > before })
 	worker.stop()
 
 	for _, refused := range r.wire.refusals() {

@@ -85,7 +85,17 @@ func (w *wire) wait(t *testing.T, user, op, pattern string) {
 }
 
 func (w *wire) has(user, op, pattern string) bool {
-	return slices.ContainsFunc(w.subjects(user, op), func(s string) bool { return covers(pattern, s) })
+	return w.count(user, op, pattern) > 0
+}
+
+// count is how often a user has said something that a pattern covers.
+func (w *wire) count(user, op, pattern string) (n int) {
+	for _, s := range w.subjects(user, op) {
+		if covers(pattern, s) {
+			n++
+		}
+	}
+	return n
 }
 
 // connection is a user's only one.
