@@ -62,7 +62,7 @@ func newDelivery(ctx context.Context, msg *nats.Msg, sent time.Time, ackWait fun
 		reply: msg.Reply, deliveries: meta.NumDelivered, leased: sent, ackWait: ackWait, began: time.Now(), done: make(chan struct{}),
 	}
 	d.envelope = voip.OpenPush(msg.Data)
-	d.hard = voip.WithCallID(ctx, d.envelope.CallID)
+	d.hard = voip.WithCall(ctx, d.envelope.CallID, voip.TraceHeader(msg.Header))
 	// No child of hard: whoever ends that has ended every call before, and all
 	// calls would share its lock.
 	d.call, d.cancel = context.WithCancelCause(context.WithoutCancel(d.hard))

@@ -95,7 +95,7 @@ func (c *Consumer) publishDead(d *delivery, dead *decided, cl *claim) (held bool
 // publishResult sends the result and leaves the rest to the stream's answer: no
 // goroutine waits for it.
 func (c *Consumer) publishResult(d *delivery, cl *claim, r *voip.Result) (held bool) {
-	c.notifier.Result(d.hard, d.alive, r, d.header.Get(voip.HeaderTraceparent), func(again bool, err error) {
+	c.notifier.Result(d.hard, d.alive, r, voip.TraceHeader(d.header).Traceparent(), func(again bool, err error) {
 		if err != nil {
 			c.unstored(d, cl, r, err)
 		} else {

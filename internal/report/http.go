@@ -106,7 +106,7 @@ func (t *HTTP) newRequest(ctx context.Context, body []byte, key string) (*http.R
 	// net/http takes it for leave to post again by itself after a reset: an
 	// unknown outcome that nobody would know of.
 	post.Header["idempotency-key"] = []string{key}
-	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(post.Header))
+	handOn(ctx, propagation.HeaderCarrier(post.Header))
 	if t.token != nil {
 		post.Header.Set("Authorization", "Bearer "+t.token.get(ctx))
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -51,7 +50,7 @@ func ask(ctx context.Context, nc *nats.Conn, subject, key string, body []byte) (
 		return nil, notArrived("no time was left to ask on " + subject)
 	}
 	msg := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{voip.HeaderIdempotencyKey: {key}}}
-	propagation.TraceContext{}.Inject(ctx, voip.TraceHeader(msg.Header))
+	handOn(ctx, voip.TraceHeader(msg.Header))
 	reply, err := nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
 		return nil, natsError(err, subject)

@@ -31,11 +31,15 @@ func (Private) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 // Reveal is the value itself.
 func (p Private) Reveal() string { return string(p) }
 
-type callKey struct{}
+type (
+	callKey  struct{}
+	traceKey struct{}
+)
 
-// WithCallID returns a context whose log lines carry the callId.
-func WithCallID(ctx context.Context, id string) context.Context {
-	return &callContext{Context: ctx, id: id}
+// WithCall returns a context whose log lines carry the callId, and from which a
+// trace that the push came with is handed on (TraceOf).
+func WithCall(ctx context.Context, id string, given TraceHeader) context.Context {
+	return &callContext{Context: ctx, id: id, trace: given}
 }
 
 // callContext is context.WithValue without a second allocation for the value:
@@ -43,14 +47,24 @@ func WithCallID(ctx context.Context, id string) context.Context {
 type callContext struct {
 	context.Context //nolint:containedctx // it is a context itself
 
-	id string
+	id    string
+	trace TraceHeader
 }
 
 func (c *callContext) Value(key any) any {
-	if key == (callKey{}) {
+	switch key {
+	case callKey{}:
 		return c.id
+	case traceKey{}:
+		return c.trace
 	}
 	return c.Context.Value(key)
+}
+
+// TraceOf is the trace's context that the push of a context came with; nil: none.
+func TraceOf(ctx context.Context) TraceHeader {
+	h, _ := ctx.Value(traceKey{}).(TraceHeader)
+	return h
 }
 
 // LogAttrs are the attributes that log lines of a context carry.

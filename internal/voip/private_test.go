@@ -71,10 +71,10 @@ func TestLogAttrs(t *testing.T) {
 	if got := voip.LogAttrs(ctx); got != nil {
 		t.Errorf("without a callId: %v", got)
 	}
-	if got := voip.LogAttrs(voip.WithCallID(ctx, "")); got != nil {
+	if got := voip.LogAttrs(voip.WithCall(ctx, "", nil)); got != nil {
 		t.Errorf("with an empty callId: %v", got)
 	}
-	if got := voip.LogAttrs(voip.WithCallID(ctx, "c-1")); fmt.Sprint(got) != "[call_id=c-1]" {
+	if got := voip.LogAttrs(voip.WithCall(ctx, "c-1", nil)); fmt.Sprint(got) != "[call_id=c-1]" {
 		t.Errorf("got %v", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/textproto"
 	"slices"
+	"strings"
 )
 
 // TraceHeader is a message's headers as a trace's context travels in them. NATS
@@ -29,3 +30,37 @@ func (h TraceHeader) Set(name, value string) { h[name] = []string{value} }
 
 // Keys are the names of the headers.
 func (h TraceHeader) Keys() []string { return slices.Collect(maps.Keys(h)) }
+
+// Traceparent is the header of that name when it can be read, else empty (W3C
+// Trace Context, 3.2: a version but ff, a trace and a span that are not all
+// zeros, flags; lower-case hex. Later versions may go on behind that).
+func (h TraceHeader) Traceparent() string {
+	const length = 55 // of version 00
+	s := h.Get(HeaderTraceparent)
+	if len(s) < length || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" ||
+		s[:2] == "00" && len(s) > length || len(s) > length && s[length] != '-' {
+		return ""
+	}
+	for _, part := range []string{s[:2], s[3:35], s[36:52], s[53:55]} {
+		if strings.Trim(part, "0123456789abcdef") != "" {
+			return ""
+		}
+	}
+	if strings.Trim(s[3:35], "0") == "" || strings.Trim(s[36:52], "0") == "" {
+		return ""
+	}
+	return s
+}
+
+// HandOn sets what of a trace's context is given on by who takes no part in the
+// trace: the headers as they came, when they can be read.
+func (h TraceHeader) HandOn(set func(name, value string)) {
+	parent := h.Traceparent()
+	if parent == "" {
+		return
+	}
+	set(HeaderTraceparent, parent)
+	if state := h.Get(HeaderTracestate); state != "" {
+		set(HeaderTracestate, state)
+	}
+}
