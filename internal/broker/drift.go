@@ -89,6 +89,8 @@ func streamChecks() []check[jetstream.StreamConfig] {
 		{"max messages per subject", func(c *C) any { return c.MaxMsgsPerSubject }, always[C](Warning), func(h, w *C) { h.MaxMsgsPerSubject = w.MaxMsgsPerSubject }},
 		{"replicas", func(c *C) any { return c.Replicas }, always[C](Warning), func(h, w *C) { h.Replicas = w.Replicas }},
 		{"rollup headers", func(c *C) any { return c.AllowRollup }, rollup, func(h, w *C) { h.AllowRollup = w.AllowRollup }},
+		{"no acks", func(c *C) any { return c.NoAck }, always[C](Unsound), func(h, w *C) { h.NoAck = w.NoAck }},
+		{"sealed", func(c *C) any { return c.Sealed }, always[C](Unsound), nil},
 		{"direct gets", func(c *C) any { return c.AllowDirect }, always[C](Warning), func(h, w *C) { h.AllowDirect = w.AllowDirect }},
 		{"monitor thresholds", func(c *C) any { return thresholds(c.Metadata) }, always[C](Warning), func(h, w *C) { h.Metadata = withThresholds(h.Metadata, w.Metadata) }},
 	}
@@ -101,6 +103,14 @@ func filter(c *jetstream.ConsumerConfig) []string {
 	return slices.DeleteFunc(subjects, func(s string) bool { return s == "" || s == voip.SubjectPush })
 }
 
+// paused is until when a consumer hands out nothing; a time that is over is none.
+func paused(c *jetstream.ConsumerConfig) string {
+	if c.PauseUntil == nil || !c.PauseUntil.After(time.Now()) {
+		return "not paused"
+	}
+	return c.PauseUntil.UTC().Format(time.RFC3339)
+}
+
 func consumerChecks() []check[jetstream.ConsumerConfig] {
 	type C = jetstream.ConsumerConfig
 	return []check[C]{
@@ -111,6 +121,13 @@ func consumerChecks() []check[jetstream.ConsumerConfig] {
 		{"ack wait", func(c *C) any { return c.AckWait }, always[C](Warning), func(h, w *C) { h.AckWait = w.AckWait }},
 		{"max deliver", func(c *C) any { return c.MaxDeliver }, always[C](Warning), func(h, w *C) { h.MaxDeliver = w.MaxDeliver }},
 		{"max ack pending", func(c *C) any { return c.MaxAckPending }, always[C](Warning), func(h, w *C) { h.MaxAckPending = w.MaxAckPending }},
+		{"headers only", func(c *C) any { return c.HeadersOnly }, always[C](Unsound), func(h, w *C) { h.HeadersOnly = w.HeadersOnly }},
+		{"paused until", func(c *C) any { return paused(c) }, always[C](Warning), nil}, // by somebody, on purpose
+		{"max request batch", func(c *C) any { return c.MaxRequestBatch }, always[C](Warning), func(h, w *C) { h.MaxRequestBatch = w.MaxRequestBatch }},
+		{"max request expires", func(c *C) any { return c.MaxRequestExpires }, always[C](Warning), func(h, w *C) { h.MaxRequestExpires = w.MaxRequestExpires }},
+		{"max request bytes", func(c *C) any { return c.MaxRequestMaxBytes }, always[C](Warning), func(h, w *C) { h.MaxRequestMaxBytes = w.MaxRequestMaxBytes }},
+		{"inactive threshold", func(c *C) any { return c.InactiveThreshold }, always[C](Warning), func(h, w *C) { h.InactiveThreshold = w.InactiveThreshold }},
+		{"memory storage", func(c *C) any { return c.MemoryStorage }, always[C](Warning), nil},
 		{"max waiting", func(c *C) any { return c.MaxWaiting }, always[C](Warning), nil},
 		{"monitor thresholds", func(c *C) any { return thresholds(c.Metadata) }, always[C](Warning), func(h, w *C) { h.Metadata = withThresholds(h.Metadata, w.Metadata) }},
 	}

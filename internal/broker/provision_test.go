@@ -209,6 +209,7 @@ func TestPushesMadeAgain(t *testing.T) {
 // or refused by it where the server cannot change it.
 func TestDrift(t *testing.T) {
 	t.Parallel()
+	later := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	type streamChange func(*jetstream.StreamConfig)
 	type consumerChange func(*jetstream.ConsumerConfig)
 	tests := []struct {
@@ -248,6 +249,15 @@ func TestDrift(t *testing.T) {
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.AckWait = time.Minute }), want: "consumer voip-workers: ack wait is 1m0s, want 5s"},
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 3 }), want: "consumer voip-workers: max deliver is 3, want -1"},
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxAckPending = 10 }), want: "consumer voip-workers: max ack pending is 10, want 16384"},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true }), want: "consumer voip-workers: headers only is true, want false (unsound)"},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.PauseUntil = &later }), want: "consumer voip-workers: paused until is " + later.Format(time.RFC3339) + ", want not paused", kept: true},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.PauseUntil = new(time.Now().Add(-time.Hour)) })},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxRequestBatch = 1 }), want: "consumer voip-workers: max request batch is 1, want 0"},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxRequestExpires = time.Second }), want: "consumer voip-workers: max request expires is 1s, want 0s"},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxRequestMaxBytes = 1000 }), want: "consumer voip-workers: max request bytes is 1000, want 0"},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.InactiveThreshold = time.Hour }), want: "consumer voip-workers: inactive threshold is 1h0m0s, want 0s"},
+		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MemoryStorage = true }), want: "consumer voip-workers: memory storage is true, want false", kept: true},
+		{stream: "VOIP_RESULT", change: streamChange(func(c *jetstream.StreamConfig) { c.NoAck = true }), want: "stream VOIP_RESULT: no acks is true, want false (unsound)"},
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) { c.MaxWaiting = 512 }), want: "consumer voip-workers: max waiting is 512, want 4096", kept: true},
 		{change: consumerChange(func(c *jetstream.ConsumerConfig) {
 			c.Metadata = map[string]string{"io.nats.monitor.enabled": "true", "io.nats.monitor.redelivery-critical": "5"}
