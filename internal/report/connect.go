@@ -133,16 +133,12 @@ func (q *question) ended(cause error) error {
 // can be read is a no. So is what cannot be read: nothing says that the call is
 // connected.
 func readConnected(b []byte) *voip.ReportError {
-	var a struct {
-		Code        *int `json:"code"`
-		ErrorReason int  `json:"errorReason"`
-	}
 	no := &voip.ReportError{Arrival: voip.Answered}
-	switch err := json.Unmarshal(b, &a); {
-	case err != nil || a.Code == nil:
-		no.Detail = fmt.Sprintf("an answer of %d bytes is not {code}", len(b))
-	case *a.Code != 0 || a.ErrorReason != 0:
-		no.Detail = fmt.Sprintf("the service said no: code %d, errorReason %d", *a.Code, a.ErrorReason)
+	switch code, reason, err := voip.DecodeConnected(b); {
+	case err != nil:
+		no.Detail = err.Error()
+	case code != voip.CodeOK || reason != voip.ErrorNone:
+		no.Detail = fmt.Sprintf("the service said no: code %d, errorReason %d", code, reason)
 	default:
 		return nil
 	}

@@ -1,6 +1,7 @@
 package voip_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -103,4 +104,26 @@ func FuzzDecodeAnswer(f *testing.F) {
 			t.Fatalf("%q: code %d with errorReason %v", body, a.Code, a.ErrorReason)
 		}
 	})
+}
+
+func TestDecodeConnected(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"code":0}`:                       "0 0",
+		`{"code":0.0,"errorReason":0e1}`:   "0 0",
+		`{"code":7,"errorReason":2,"x":1}`: "7 2",
+		`{"CODE":0}`:                       "",
+		`{"code":0,"errorReason":"0"}`:     "",
+		`{"code":0,"errorReason":null}`:    "",
+		`{"code":0.5}`:                     "",
+		`{"code":"0"}`:                     "",
+		`{"code":0} {}`:                    "",
+		`[0]`:                              "",
+		``:                                 "",
+	} {
+		code, reason, err := voip.DecodeConnected([]byte(body))
+		if got := fmt.Sprint(int(code), int(reason)); want == "" && err == nil || want != "" && (got != want || err != nil) {
+			t.Errorf("%s: %s, %v; want %q", body, got, err, want)
+		}
+	}
 }

@@ -112,6 +112,21 @@ func DecodeAnswer(b []byte) (Answer, error) {
 	return a, nil
 }
 
+// DecodeConnected reads an answer of the connection step: code is required, and
+// an errorReason that is left out is ERROR_NONE.
+func DecodeConnected(b []byte) (Code, ErrorReason, error) {
+	m, _ := fields(b)
+	code, ok := integer(m.get("code"))
+	reason, legal := 0, true
+	if raw := m.get("errorReason"); raw != nil {
+		reason, legal = integer(raw)
+	}
+	if !ok || !legal {
+		return 0, 0, fmt.Errorf("an answer of %d bytes is not {code}", len(b))
+	}
+	return Code(code), ErrorReason(reason), nil
+}
+
 // usualSize is what most results and requests without a picture fit into.
 const usualSize = 1 << 10
 
