@@ -27,7 +27,7 @@ type Publisher struct {
 
 	mu   sync.Mutex
 	last uint64
-	out  map[uint64]pending
+	out  map[uint64]pending // nil: closed
 }
 
 // pending is a message whose ack is not here yet.
@@ -55,12 +55,19 @@ func newPublisher(nc *nats.Conn, timeout time.Duration) (*Publisher, error) {
 	return p, nil
 }
 
-// Close fails what is out with nats.ErrConnectionClosed.
+// Close fails what is out, and what is sent from then on, with
+// nats.ErrConnectionClosed.
 func (p *Publisher) Close() error {
 	close(p.done)
 	p.loop.Wait()
 	p.nc.RemoveStatusListener(p.status)
-	p.fail(time.Time{}, nats.ErrConnectionClosed)
+	p.mu.Lock()
+	out := p.out
+	p.out = nil
+	p.mu.Unlock()
+	for _, waits := range out {
+		waits.then(jetstream.PubAck{}, nats.ErrConnectionClosed)
+	}
 	if err := p.sub.Unsubscribe(); err != nil && p.nc.IsConnected() {
 		return fmt.Errorf("listen for the acks of streams no longer: %w", err)
 	}
@@ -75,6 +82,11 @@ func (p *Publisher) Close() error {
 // kept: nats.go has copied it by then.
 func (p *Publisher) PublishThen(msg *nats.Msg, then func(jetstream.PubAck, error)) {
 	p.mu.Lock()
+	if p.out == nil {
+		p.mu.Unlock()
+		then(jetstream.PubAck{}, nats.ErrConnectionClosed)
+		return
+	}
 	p.last++
 	id := p.last
 	p.out[id] = pending{sent: time.Now(), then: then}

@@ -156,6 +156,9 @@ func TestPublisherLosesItsServer(t *testing.T) {
 	if err := testkit.Receive(t, "the end of what was out", out); !errors.Is(err, nats.ErrConnectionClosed) {
 		t.Errorf("at its end: %v", err)
 	}
+	if _, err := p.PublishMsg(t.Context(), resultMsg("res:3")); !errors.Is(err, nats.ErrConnectionClosed) {
+		t.Errorf("after its end: %v", err)
+	}
 }
 
 // BenchmarkPublish stores results with up to 512 of them out, by this package's

@@ -265,11 +265,21 @@ func (p *Puller) Stop(ctx context.Context) {
 	p.mu.Unlock()
 	t := time.NewTicker(time.Millisecond)
 	defer t.Stop()
-	for p.Conn.IsConnected() && slices.ContainsFunc(retired, (*nats.Subscription).IsValid) {
+	for slices.ContainsFunc(retired, p.delivers) {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// delivers says that a retired generation may still deliver. Without a connection
+// it ends once that is back, and has only what is here already.
+func (p *Puller) delivers(s *nats.Subscription) bool {
+	if !s.IsValid() || p.Conn.IsConnected() {
+		return s.IsValid()
+	}
+	n, _, err := s.Pending() // what is being delivered counts
+	return err == nil && n > 0
 }

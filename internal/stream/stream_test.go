@@ -305,3 +305,35 @@ func TestStopPullingAll(t *testing.T) {
 		t.Error("a generation of pulls is still there")
 	}
 }
+
+// TestStopWithoutAServer: what is here already is delivered before the end, and
+// nothing waits for the connection.
+func TestStopWithoutAServer(t *testing.T) {
+	s := testkit.Broker(t)
+	delivering, release := make(chan struct{}), make(chan struct{})
+	p := &Puller{
+		Conn: s.Conn(t), Subject: NextSubject("S", "c"), Ahead: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Room:    func() (int, int) { return 0, 1 },
+		Deliver: func(*nats.Msg, time.Time) { close(delivering); <-release },
+	}
+	if err := p.Renew(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Conn.Publish(p.sub.Subject, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Receive(t, "a message", delivering)
+	s.Stop()
+	testkit.Eventually(t, "disconnected", func() bool { return !p.Conn.IsConnected() })
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if p.Stop(short); short.Err() == nil {
+		t.Error("it is over while a message is delivered")
+	}
+	close(release)
+	long, cancel := context.WithTimeout(t.Context(), testkit.Patience)
+	defer cancel()
+	if p.Stop(long); long.Err() != nil {
+		t.Error("it waits for the connection")
+	}
+}
