@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/voip-push/worker/cmd/internal/cli"
 	"github.com/voip-push/worker/internal/broker"
 	"github.com/voip-push/worker/internal/voip"
 )
@@ -100,6 +101,9 @@ func (w *worker) verify(ctx context.Context) error {
 	if err == nil {
 		err = w.lookAtQueue(ctx)
 	}
+	if cli.LacksJetStream(err) {
+		err = cli.ErrNoJetStream
+	}
 	w.health.Set(condStreams, err)
 	if err != nil {
 		return err
@@ -140,24 +144,26 @@ func (w *worker) align(ctx context.Context) ([]broker.Drift, error) {
 	return nil, err
 }
 
-// inspect refuses what is unsound and names what is missing, and returns what
-// else differs.
+// inspect refuses what is unsound and names what is missing, all of it at once,
+// and returns what else differs.
 func inspect(ctx context.Context, js jetstream.JetStream, cfg *broker.Config) (warnings []broker.Drift, err error) {
 	drift, err := broker.Inspect(ctx, js, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if err := broker.UnsoundOf(drift); err != nil {
-		return nil, err
-	}
 	var missing []string
 	for _, d := range drift {
-		if d.Severity == broker.Missing {
+		switch d.Severity {
+		case broker.Missing:
 			missing = append(missing, d.Object)
+		case broker.Warning:
+			warnings = append(warnings, d)
+		case broker.Unsound: // UnsoundOf has them
 		}
 	}
+	err = broker.UnsoundOf(drift)
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("missing: %s; run `worker provision`, or set NATS_PROVISION=true", strings.Join(missing, ", "))
+		err = errors.Join(err, fmt.Errorf("missing: %s; run `worker provision`, or set NATS_PROVISION=true", strings.Join(missing, ", ")))
 	}
-	return drift, nil
+	return warnings, err
 }

@@ -301,6 +301,16 @@ func TestRefusedByTheBroker(t *testing.T) {
 	}
 }
 
+// A broker without JetStream is waited for, and the log says that it has none.
+func TestBrokerWithoutJetStream(t *testing.T) {
+	t.Parallel()
+	b := testkit.Broker(t, testkit.WithServer(func(o *server.Options) { o.JetStream = false }))
+	p := startProcess(t, map[string]string{"NATS_URL": b.URL(), "REPORT_TRANSPORT": "nats"})
+	p.unready("streams: the broker has no JetStream")
+	p.log.Wait(t, `msg="waiting for the broker" error="the broker has no JetStream, or not for this account: is NATS_URL right?"`)
+	p.drained()
+}
+
 // A broker that is not there is waited for, unready and with a line in the log;
 // and so are streams that are not there.
 func TestBrokerComesLater(t *testing.T) {

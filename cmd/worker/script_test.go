@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os/exec"
@@ -25,6 +26,7 @@ import (
 //	exits CODE COMMAND…        the command ends with the code
 //	broker NAME [provisioned]  a NATS server starts, and NAME is its URL
 //	drift URL                  somebody shortens the results' duplicate window
+//	drop URL STREAM            somebody deletes a stream
 //	taken NAME                 an address is taken, and NAME is it
 func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -38,7 +40,10 @@ func TestCommands(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
-			"drift": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(shorten(t, args[0])) },
+			"drift": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(with(t, args[0], shorten)) },
+			"drop": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(with(t, args[0], func(ctx context.Context, js jetstream.JetStream) error { return js.DeleteStream(ctx, args[1]) }))
+			},
 			"broker": func(ts *testscript.TestScript, _ bool, args []string) {
 				var options []testkit.Option
 				if len(args) > 1 {
@@ -56,8 +61,8 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// shorten makes the stream of results one that forgets ids too early.
-func shorten(t *testing.T, url string) error {
+// with does something to the broker at a URL.
+func with(t *testing.T, url string, do func(context.Context, jetstream.JetStream) error) error {
 	nc, err := nats.Connect(url)
 	if err != nil {
 		return err
@@ -67,13 +72,18 @@ func shorten(t *testing.T, url string) error {
 	if err != nil {
 		return err
 	}
-	s, err := js.Stream(t.Context(), voip.StreamResult)
+	return do(t.Context(), js)
+}
+
+// shorten makes the stream of results one that forgets ids too early.
+func shorten(ctx context.Context, js jetstream.JetStream) error {
+	s, err := js.Stream(ctx, voip.StreamResult)
 	if err != nil {
 		return err
 	}
 	cfg := s.CachedInfo().Config
 	cfg.Duplicates = time.Minute
-	_, err = js.UpdateStream(t.Context(), cfg)
+	_, err = js.UpdateStream(ctx, cfg)
 	return err
 }
 
