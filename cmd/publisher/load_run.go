@@ -49,6 +49,8 @@ func newLoadRun(s *cli.Session, p *plan, f *loadFlags) *loadRun {
 // by then.
 const getReady = 250 * time.Millisecond
 
+const listenTimeout = 5 * time.Second
+
 var errStopped = errors.New("interrupted")
 
 // run ends when every call has its result, or it takes too long, or ctx ends.
@@ -57,7 +59,7 @@ func (r *loadRun) run(ctx context.Context, p progress) error {
 	if err != nil {
 		return cli.Fault(ctx, voip.StreamResult, err)
 	}
-	if err := errors.Join(sub.SetPendingLimits(-1, -1), r.session.Conn.FlushTimeout(publishTimeout)); err != nil {
+	if err := errors.Join(sub.SetPendingLimits(-1, -1), r.session.Conn.FlushTimeout(listenTimeout)); err != nil {
 		return cli.Fault(ctx, voip.StreamResult, err)
 	}
 	watched, unwatch := context.WithCancel(ctx)

@@ -7,14 +7,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
 	"github.com/voip-push/worker/internal/voip"
 )
-
-const publishTimeout = 5 * time.Second
 
 // sendFlags are the flags of send that are no field of a push.
 type sendFlags struct {
@@ -74,14 +71,14 @@ func send(cmd *cobra.Command, f *sendFlags, fields *fieldFlags) error {
 	}
 	defer flush()
 	if !f.wait {
-		_, err := publish(ctx, cmd, s.JS, pushes)
+		_, err := publish(ctx, cmd, s, pushes)
 		return err
 	}
 	results, err := cli.Listen(ctx, s.Conn)
 	if err != nil {
 		return cli.Fault(ctx, voip.StreamResult, err)
 	}
-	sent, err := publish(ctx, cmd, s.JS, pushes)
+	sent, err := publish(ctx, cmd, s, pushes)
 	if err != nil && len(sent) == 0 {
 		return err
 	}
@@ -95,28 +92,33 @@ type push struct {
 }
 
 // publish sends the pushes, and returns those that the broker has stored.
-func publish(ctx context.Context, cmd *cobra.Command, js jetstream.JetStream, pushes []push) (sent []push, err error) {
+func publish(ctx context.Context, cmd *cobra.Command, s *cli.Session, pushes []push) (sent []push, err error) {
 	var errs []error
-	for _, p := range pushes {
-		seq, err := publishOne(ctx, js, p.msg)
+	for i, p := range pushes {
+		ack, err := s.Publish(ctx, voip.StreamPush, p.msg)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("push %s is not stored: %w", shown(p.callID), err))
+			errs = append(errs, fmt.Errorf("push %s %w", shown(p.callID), err))
+			if ctx.Err() != nil || errors.Is(err, cli.ErrNobody) {
+				errs = append(errs, unsent(len(pushes)-i-1))
+				break
+			}
 			continue
 		}
-		if seq.Duplicate {
-			fmt.Fprintf(cmd.ErrOrStderr(), "push %s was stored before, as %d: its Nats-Msg-Id is known\n", shown(p.callID), seq.Sequence)
+		if ack.Duplicate {
+			fmt.Fprintf(cmd.ErrOrStderr(), "push %s was stored before, as %d: its Nats-Msg-Id is known\n", shown(p.callID), ack.Sequence)
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "sent %s as %s %d\n", shown(p.callID), seq.Stream, seq.Sequence)
+		fmt.Fprintf(cmd.ErrOrStderr(), "sent %s as %s %d\n", shown(p.callID), ack.Stream, ack.Sequence)
 		sent = append(sent, p)
 	}
 	return sent, errors.Join(errs...)
 }
 
-func publishOne(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	ack, err := js.PublishMsg(ctx, msg)
-	return ack, cli.Fault(ctx, voip.StreamPush, err)
+// unsent says how many are left out once every one would fail alike.
+func unsent(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("not sent after that: %d", n)
 }
 
 func shown(callID string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -161,5 +162,35 @@ func TestSendRefuses(t *testing.T) {
 		if lines := strings.Count(strings.TrimSpace(stderr), "\n") + 1; lines != 1 {
 			t.Errorf("%v: %d lines: %s", tt.args, lines, stderr)
 		}
+	}
+}
+
+// TestSendUnheard: a push whose ack does not come may be stored, and the one
+// after it is not sent.
+func TestSendUnheard(t *testing.T) {
+	s := testkit.Broker(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	nc := s.Conn(t)
+	if _, err := nc.Subscribe(voip.SubjectPush, func(*nats.Msg) { interrupt() }); err != nil { // and answers nothing
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NATS_URL", s.URL())
+	ended := clitest.Run(ctx, newRoot(), "", "send", "--call-id", "c", "--count", "2")
+	want := "publisher: push c-1 may be stored: no ack came, interrupted\npublisher: not sent after that: 1\n"
+	if ended.Code != cli.Failed || ended.Stderr != want {
+		t.Errorf("exit %d: %s", ended.Code, ended.Stderr)
+	}
+}
+
+// TestSendToNobody: where nobody takes a push, those after it are not tried.
+func TestSendToNobody(t *testing.T) {
+	s := testkit.Broker(t)
+	code, _, stderr := publisher(t, s.URL(), "", "send", "--call-id", "c", "--count", "3")
+	want := "publisher: push c-1 is not stored: stream VOIP_PUSH is missing, run `worker provision`\npublisher: not sent after that: 2\n"
+	if code != cli.Failed || stderr != want {
+		t.Errorf("exit %d: %s", code, stderr)
 	}
 }

@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
 	"github.com/voip-push/worker/internal/voip"
 )
-
-const cancelTimeout = 5 * time.Second
 
 func newCancel() *cobra.Command {
 	var asJSON bool
@@ -48,13 +46,14 @@ func cancel(cmd *cobra.Command, ids []string, asJSON bool) error {
 		return err
 	}
 	defer s.Close()
-	ctx, stop := context.WithTimeout(ctx, cancelTimeout)
-	defer stop()
 	var errs []error
 	for _, id := range ids {
 		sequence, err := cancelOne(ctx, s, id)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("cancel %s: %w", id, cli.Fault(ctx, voip.StreamCancel, err)))
+			errs = append(errs, fmt.Errorf("cancel %s %w", id, err))
+			if ctx.Err() != nil || errors.Is(err, cli.ErrNobody) {
+				break // of the others the same would be said
+			}
 			continue
 		}
 		if asJSON {
@@ -71,7 +70,7 @@ func cancelOne(ctx context.Context, s *cli.Session, id string) (sequence uint64,
 	if err != nil {
 		return 0, fmt.Errorf("encode the cancel: %w", err)
 	}
-	ack, err := s.JS.Publish(ctx, voip.SubjectCancel, body)
+	ack, err := s.Publish(ctx, voip.StreamCancel, &nats.Msg{Subject: voip.SubjectCancel, Data: body})
 	if err != nil {
 		return 0, err
 	}

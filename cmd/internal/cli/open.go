@@ -52,13 +52,14 @@ func open(name string, stderr io.Writer, refused func(error)) (*Session, error) 
 	for _, w := range warnings {
 		fmt.Fprintln(stderr, "warning: "+w)
 	}
+	inbox := "_INBOX." + name
 	nc, err := broker.Connect(&cfg, broker.Options{
-		Name: name, InboxPrefix: "_INBOX." + name, Log: slog.New(slog.DiscardHandler), Violation: refused,
+		Name: name, InboxPrefix: inbox, Log: slog.New(slog.DiscardHandler), Violation: refused,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Conn: nc, Config: cfg, Private: c.Log.Private, stderr: stderr}, nil
+	return &Session{Conn: nc, Config: cfg, Private: c.Log.Private, inbox: inbox, stderr: stderr}, nil
 }
 
 // Finish returns a context for what must be brought to its end once it is
@@ -88,7 +89,9 @@ func Refused(ctx context.Context) error {
 	return nil
 }
 
-// Fault says in one line what kept a command from its stream.
+// Fault says in one line what kept a command from its stream. Who publishes
+// without having found any stream asks Publish, which can tell a stream that is
+// missing from a broker without JetStream.
 func Fault(ctx context.Context, stream string, err error) error {
 	if err == nil {
 		return nil
@@ -101,7 +104,7 @@ func Fault(ctx context.Context, stream string, err error) error {
 		return fmt.Errorf("stream %s is missing, run `worker provision`", stream)
 	case LacksJetStream(err):
 		return ErrNoJetStream
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return errors.New("interrupted")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return fmt.Errorf("stream %s: the broker does not answer in time", stream)

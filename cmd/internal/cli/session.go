@@ -18,6 +18,7 @@ type Session struct {
 	Private bool
 
 	stop   func()
+	inbox  string // what replies come to begins with it
 	stderr io.Writer
 }
 

@@ -23,8 +23,8 @@ type Verb struct {
 	// Subject is what it may not publish to; with listens, not subscribe to.
 	Subject string
 	Listens bool
-	// Blind: it publishes without a look at the stream, so that a stream that is
-	// missing and a broker without any look the same to it.
+	// Blind: it publishes without a look at the stream. Without an inbox it cannot
+	// know whether what it has published is stored.
 	Blind bool
 	// What it says of streams that hold nothing, and with which code it ends.
 	// Empty: it reads none, or waits for the first message.
@@ -36,15 +36,17 @@ type Verb struct {
 // ends soon, with the right exit code, and with one line that says why.
 func Refuse(t *testing.T, newRoot func() *cobra.Command, verbs []Verb) {
 	t.Helper()
-	bare, plain := testkit.Broker(t), testkit.Broker(t, testkit.WithServer(func(o *server.Options) { o.JetStream = false }))
+	bare, plain := testkit.Broker(t), testkit.Broker(t, testkit.WithServer(func(o *server.Options) {
+		o.JetStream, o.NoAuthUser = false, "all"
+		o.Users = []*server.User{{Username: "all"}, {Username: "gateway", Password: "secret", Permissions: publishing(denied("$JS.API.>"))}}
+	}))
 	barred, empty := guarded(t, verbs), testkit.Broker(t, testkit.Provisioned())
-	as := func(user string) string { return strings.Replace(barred.URL(), "//", "//"+user+":secret@", 1) }
+	of := func(s *testkit.Server, user string) string {
+		return strings.Replace(s.URL(), "//", "//"+user+":secret@", 1)
+	}
+	as := func(user string) string { return of(barred, user) }
 	for i, v := range verbs {
 		missing := "stream " + v.Stream + " is missing, run `worker provision`"
-		noJetStream := "the broker has no JetStream"
-		if v.Blind {
-			noJetStream = missing
-		}
 		for _, fault := range []struct {
 			name, url, flag string
 			code            int
@@ -55,7 +57,9 @@ func Refuse(t *testing.T, newRoot func() *cobra.Command, verbs []Verb) {
 			{name: "no such user", url: as("stranger"), code: cli.Failed, says: "Authorization Violation; check NATS_CREDS_FILE"},
 			{name: "no permission", url: as("nobody"), code: cli.Failed, says: "refused by the broker: "},
 			{name: "one permission less", url: as(user(i)), code: cli.Failed, says: `"` + strings.TrimSuffix(v.Subject, ">")},
-			{name: "no JetStream", url: plain.URL(), code: cli.Failed, says: noJetStream, leftOut: v.Stream == ""},
+			{name: "no JetStream", url: plain.URL(), code: cli.Failed, says: "the broker has no JetStream", leftOut: v.Stream == ""},
+			{name: "no inbox", url: as("deaf"), code: cli.Failed, says: "may be stored: its ack cannot be received, refused by the broker: ", leftOut: !v.Blind},
+			{name: "no JetStream, and no leave to ask", url: of(plain, "gateway"), code: cli.Failed, says: missing + "; or the broker has no JetStream", leftOut: !v.Blind},
 			{name: "no stream", url: bare.URL(), code: cli.Failed, says: missing, leftOut: v.Stream == ""},
 			{name: "an empty stream", url: empty.URL(), code: v.EmptyCode, says: v.Empty, leftOut: v.Empty == ""},
 			{name: "a wrong flag", url: nobody, flag: "--loud", code: cli.Misuse, says: "unknown flag: --loud"},
@@ -107,13 +111,15 @@ func guarded(t *testing.T, verbs []Verb) *testkit.Server {
 	s := testkit.Broker(t, testkit.Provisioned(), testkit.WithServer(func(o *server.Options) {
 		none := &server.SubjectPermission{Allow: []string{"nothing"}}
 		o.NoAuthUser = "all"
-		o.Users = []*server.User{{Username: "all"}, {Username: "nobody", Password: "secret", Permissions: &server.Permissions{Publish: none, Subscribe: none}}}
+		o.Users = []*server.User{
+			{Username: "all"},
+			{Username: "nobody", Password: "secret", Permissions: &server.Permissions{Publish: none, Subscribe: none}},
+			{Username: "deaf", Password: "secret", Permissions: subscribing(denied("_INBOX.>"))},
+		}
 		for i, v := range verbs {
-			denied, p := &server.SubjectPermission{Deny: []string{v.Subject}}, &server.Permissions{}
+			p := publishing(denied(v.Subject))
 			if v.Listens {
-				p.Subscribe = denied
-			} else {
-				p.Publish = denied
+				p = subscribing(denied(v.Subject))
 			}
 			o.Users = append(o.Users, &server.User{Username: user(i), Password: "secret", Permissions: p})
 		}
@@ -125,6 +131,18 @@ func guarded(t *testing.T, verbs []Verb) *testkit.Server {
 		store(t, js, subject)
 	}
 	return s
+}
+
+func denied(subject string) *server.SubjectPermission {
+	return &server.SubjectPermission{Deny: []string{subject}}
+}
+
+func publishing(p *server.SubjectPermission) *server.Permissions {
+	return &server.Permissions{Publish: p}
+}
+
+func subscribing(p *server.SubjectPermission) *server.Permissions {
+	return &server.Permissions{Subscribe: p}
 }
 
 func store(t *testing.T, js jetstream.JetStream, subject string) {
