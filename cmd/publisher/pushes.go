@@ -37,7 +37,7 @@ func (f *sendFlags) pushes(cmd *cobra.Command, fields *fieldFlags) ([]push, erro
 		if f.callID != "" || f.data != "" || f.count != 1 || fields.any(cmd.Flags()) {
 			return nil, cli.Usage(errors.New("--file sends its lines as they stand: no flag for a callId, a field or data goes with it"))
 		}
-		bodies, err = f.read(cmd.InOrStdin())
+		bodies, err = f.read(cli.Stdin(cmd))
 	} else {
 		bodies, err = f.encode(cmd, fields)
 	}
@@ -144,6 +144,9 @@ func (f *sendFlags) read(stdin io.Reader) ([][]byte, error) {
 		if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
 			bodies = append(bodies, bytes.Clone(line))
 		}
+	}
+	if errors.Is(lines.Err(), cli.ErrInterrupted) {
+		return nil, fmt.Errorf("%w: nothing is sent", cli.ErrInterrupted)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("--file %s, line %d: %w", f.file, len(bodies)+1, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -192,5 +193,28 @@ func TestSendToNobody(t *testing.T) {
 	want := "publisher: push c-1 is not stored: stream VOIP_PUSH is missing, run `worker provision`\npublisher: not sent after that: 2\n"
 	if code != cli.Failed || stderr != want {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// TestSendFileInterrupted: Ctrl-C ends it while it waits for a line, and nothing
+// is sent.
+func TestSendFileInterrupted(t *testing.T) {
+	t.Setenv("NATS_URL", "nats://127.0.0.1:1")
+	ctx, interrupt := context.WithCancel(t.Context())
+	stdin, typed := io.Pipe()
+	defer typed.Close()
+	var stderr testkit.Log
+	root := newRoot()
+	root.SetIn(stdin)
+	root.SetErr(&stderr)
+	root.SetArgs([]string{"send", "--file", "-"})
+	ended := make(chan int, 1)
+	go func() { ended <- cli.Execute(ctx, root) }()
+	if _, err := io.WriteString(typed, "{}\n"); err != nil {
+		t.Fatal(err)
+	}
+	interrupt()
+	if code := testkit.Receive(t, "it ends", ended); code != cli.Failed || stderr.String() != "publisher: interrupted: nothing is sent\n" {
+		t.Errorf("exit %d: %s", code, stderr.String())
 	}
 }

@@ -73,8 +73,8 @@ func dlqPurge(cmd *cobra.Command, f *purgeFlags) error {
 		cmd.Printf("%d dead letters match\n", r.Matched)
 	}
 	if !f.dryRun && r.Matched > 0 {
-		if !f.force && !confirmed(cmd, r.Matched) {
-			return errors.New("nothing is deleted")
+		if err := f.confirm(cmd, r.Matched); err != nil {
+			return err
 		}
 		err = f.purge(ctx, stream, sequences, pace, &r, cli.NewMeter(cmd.ErrOrStderr(), "deleting", len(sequences)))
 	}
@@ -87,15 +87,24 @@ func dlqPurge(cmd *cobra.Command, f *purgeFlags) error {
 	return err
 }
 
-// confirmed asks; anything but a yes is a no.
-func confirmed(cmd *cobra.Command, n uint64) bool {
+// confirm asks, but for --force; anything but a yes is a no.
+func (f *purgeFlags) confirm(cmd *cobra.Command, n uint64) error {
+	if f.force {
+		return nil
+	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "delete %d dead letters for good? [y/N] ", n)
-	answer, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	answer, err := bufio.NewReader(cli.Stdin(cmd)).ReadString('\n')
 	if err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr()) // nobody has ended the line
 	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
+	switch {
+	case errors.Is(err, cli.ErrInterrupted):
+		return fmt.Errorf("%w: nothing is deleted", err)
+	case answer != "y" && answer != "yes":
+		return errors.New("nothing is deleted")
+	}
+	return nil
 }
 
 // purge deletes the entries: at once where every one of the subject is meant,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -199,5 +200,30 @@ func TestDLQMisuse(t *testing.T) {
 		if code, stderr := run(t.Context(), append([]string{"dlq"}, args...), io.Discard); code != cli.Misuse || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%v: exit %d: %s", args, code, stderr)
 		}
+	}
+}
+
+// TestDLQPurgeInterrupted: Ctrl-C at the question ends it, and deletes nothing.
+func TestDLQPurgeInterrupted(t *testing.T) {
+	r := newRig(t)
+	r.dead("c", voip.ReasonReportUnavailable, 1)
+	stdin, stdinWriter := io.Pipe() // where nobody types
+	defer stdinWriter.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	var stderr testkit.Log
+	root := newRoot()
+	root.SetIn(stdin)
+	root.SetOut(io.Discard)
+	root.SetErr(&stderr)
+	root.SetArgs([]string{"dlq", "purge"})
+	ended := make(chan int, 1)
+	go func() { ended <- cli.Execute(ctx, root) }()
+	stderr.Wait(t, "[y/N] ")
+	interrupt()
+	if code := testkit.Receive(t, "it ends", ended); code != cli.Failed || !strings.HasSuffix(stderr.String(), "\nvoipctl: interrupted: nothing is deleted\n") {
+		t.Errorf("exit %d: %s", code, stderr.String())
+	}
+	if n := len(r.origins(voip.StreamDLQ)); n != 1 {
+		t.Errorf("%d dead letters are left, want 1", n)
 	}
 }
