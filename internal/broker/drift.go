@@ -44,6 +44,18 @@ func (d Drift) String() string {
 	return s
 }
 
+// remedy is what there is to do about what is unsound.
+func (d Drift) remedy() string {
+	if !d.Fixed {
+		return "run `worker provision`"
+	}
+	object := d.Object
+	if strings.HasPrefix(object, "stream ") {
+		object += " with all that it holds"
+	}
+	return "provisioning cannot change that: change it by hand, or delete " + object + " and provision again"
+}
+
 // check is one compared field: apply copies the wanted value, nil when the
 // broker cannot change it.
 type check[C any] struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,9 +19,9 @@ type UnsoundError struct{ Drift []Drift }
 func (e *UnsoundError) Error() string {
 	errs := make([]error, len(e.Drift))
 	for i, d := range e.Drift {
-		errs[i] = errors.New(d.String())
+		errs[i] = errors.New(d.String() + "; " + d.remedy())
 	}
-	return fmt.Sprintf("%v; run `worker provision`, or mend by hand what it cannot change", errors.Join(errs...))
+	return errors.Join(errs...).Error()
 }
 
 // UnsoundOf is an *UnsoundError over the unsound of the differences; nil when
@@ -125,14 +126,37 @@ func provisionStream(ctx context.Context, js jetstream.JetStream, want *jetstrea
 			return provisionStream(ctx, js, want) // another worker was quicker
 		}
 		if err != nil {
-			return nil, fmt.Errorf("create stream %s: %w", want.Name, err)
+			return nil, refused("create", want, err)
 		}
 		return drift, nil
 	}
 	if _, err := js.UpdateStream(ctx, *mended); err != nil {
-		return nil, fmt.Errorf("update stream %s: %w", want.Name, err)
+		return nil, refused("update", want, err)
 	}
 	return drift, nil
+}
+
+// What a server says no to for the sake of a setting.
+const (
+	accountLimits   jetstream.ErrorCode = 10002
+	noPeers         jetstream.ErrorCode = 10005
+	noStorage       jetstream.ErrorCode = 10047
+	noReplicas      jetstream.ErrorCode = 10074
+	maxStreamLimits jetstream.ErrorCode = 10122
+)
+
+// refused names the settings that a server has no room for: it names none.
+func refused(verb string, want *jetstream.StreamConfig, err error) error {
+	api, _ := errors.AsType[*jetstream.APIError](err)
+	err = fmt.Errorf("%s stream %s: %w", verb, want.Name, err)
+	switch {
+	case api == nil:
+	case slices.Contains([]jetstream.ErrorCode{noReplicas, noPeers}, api.ErrorCode):
+		err = fmt.Errorf("%w; NATS_REPLICAS is %d, which takes a cluster of as many servers", err, want.Replicas)
+	case want.MaxBytes > 0 && slices.Contains([]jetstream.ErrorCode{noStorage, accountLimits, maxStreamLimits}, api.ErrorCode):
+		err = fmt.Errorf("%w; NATS_PUSH_MAX_BYTES is %d, of which each copy is set aside at once", err, want.MaxBytes)
+	}
+	return err
 }
 
 // firstPush is the sequence that a new stream of pushes begins at; 0: at 1.

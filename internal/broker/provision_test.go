@@ -356,8 +356,10 @@ func TestProvisionRefusesAtOnce(t *testing.T) {
 		}
 	}
 	changed, err := broker.Provision(t.Context(), js, &s.Config)
-	const want = "stream VOIP_PUSH: retention is Interest, want Limits (unsound)\nstream VOIP_DLQ: retention is Interest, want Limits (unsound); " +
-		"run `worker provision`, or mend by hand what it cannot change"
+	const want = "stream VOIP_PUSH: retention is Interest, want Limits (unsound); provisioning cannot change that: " +
+		"change it by hand, or delete stream VOIP_PUSH with all that it holds and provision again\n" +
+		"stream VOIP_DLQ: retention is Interest, want Limits (unsound); provisioning cannot change that: " +
+		"change it by hand, or delete stream VOIP_DLQ with all that it holds and provision again"
 	if text(err) != want || changed != nil {
 		t.Errorf("got %q, %v", lines(changed), err)
 	}
@@ -421,7 +423,19 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("got %q", lines(drift))
 	}
 	// One server cannot do it, and says so.
-	if _, err := broker.Provision(t.Context(), js, &three); err == nil || !strings.HasPrefix(err.Error(), "update stream VOIP_PUSH: ") {
+	_, err := broker.Provision(t.Context(), js, &three)
+	if !strings.HasPrefix(text(err), "update stream VOIP_PUSH: ") || !strings.HasSuffix(text(err), "; NATS_REPLICAS is 3, which takes a cluster of as many servers") {
+		t.Errorf("provision: %v", err)
+	}
+}
+
+// A stream that a server has no room for: the setting is named, which the server
+// knows nothing of.
+func TestProvisionTooLarge(t *testing.T) {
+	t.Parallel()
+	s := testkit.Broker(t, testkit.WithServer(func(o *server.Options) { o.JetStreamMaxStore = 32 << 20 }))
+	_, err := broker.Provision(t.Context(), s.JS(t), &s.Config)
+	if !strings.HasPrefix(text(err), "create stream VOIP_PUSH: ") || !strings.Contains(text(err), "; NATS_PUSH_MAX_BYTES is 67108864, ") {
 		t.Errorf("provision: %v", err)
 	}
 }
