@@ -38,6 +38,7 @@ demo: ## the whole system in one process, fed with one push of every kind
 .PHONY: test
 test: ## every test, shuffled, under the race detector; the faults in their short form
 	go test -race -shuffle=on ./...
+	go test -tags production -run NoEmbedded ./cmd/worker ./internal/broker
 	cd chaos && go test -race -shuffle=on -parallel 4 .
 	cd bench && go test -shuffle=on .
 

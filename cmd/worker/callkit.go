@@ -7,9 +7,11 @@ import (
 	"github.com/voip-push/worker/internal/report"
 )
 
-// hasCallKit says whether this build holds the model of Call Kit.
+// hasCallKit says whether this build holds the model of Call Kit; withoutURL is
+// for the help.
 const (
 	hasCallKit = true
+	withoutURL = "Without NATS_URL it runs the embedded broker and the model of Call Kit."
 	orCallKit  = " (or callkit, a model of it for development)"
 )
 

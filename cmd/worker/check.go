@@ -18,7 +18,8 @@ func newCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Check the settings and the broker, and print the effective settings",
 		Long: `Read the settings, connect to the broker and look at its streams. The effective
-settings are printed with secrets hidden, then every fault; exit 1 on any.`,
+settings are printed with secrets hidden, then every fault; exit 1 on any. Nothing
+is changed, and nothing is left behind.`,
 		Example: "  worker check\n  NATS_URL=nats://broker:4222 REPORT_TRANSPORT=nats worker check",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return check(cmd) },
@@ -34,10 +35,11 @@ func check(cmd *cobra.Command) error {
 		cmd.PrintErrln("warning: " + w)
 	}
 	b := cfg.broker()
-	if err != nil && b.Validate() != nil {
+	if err != nil && errors.Join(b.Validate(), namesBroker(&b)) != nil {
 		return err // nothing to connect to
 	}
-	return errors.Join(err, withBroker(cmd.Context(), &b, func(ctx context.Context, js jetstream.JetStream) error {
+	v := &visit{broker: b, looks: true}
+	return errors.Join(err, v.run(cmd.Context(), func(ctx context.Context, js jetstream.JetStream) error {
 		return checkStreams(ctx, cmd, js, cfg)
 	}))
 }

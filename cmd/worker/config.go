@@ -151,9 +151,7 @@ func (c *config) validate() error {
 	if c.Call.AbilityName == "" {
 		errs = append(errs, errors.New("CALL_ABILITY_NAME: it is empty, want a name: Call Kit refuses a call without one"))
 	}
-	if c.NATS.URL == broker.Embedded && !broker.HasEmbedded {
-		errs = append(errs, errors.New("NATS_URL: this build has no embedded broker, want a comma-separated list of nats://host:port"))
-	}
+	errs = append(errs, namesBroker(&b))
 	// The stage itself knows what else of its group is legal.
 	if _, err := avatar.New(c.avatar(), nil, nil); err != nil {
 		errs = append(errs, err)

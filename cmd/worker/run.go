@@ -33,7 +33,7 @@ func newRun() *cobra.Command {
 		Long: `Consume pushes until SIGTERM or SIGINT: what is begun is finished then, the rest is
 given back, and a second signal ends it at once. It waits for a broker that is not
 there; what is wrong with the settings ends it at once, with a line for each fault.
-Without NATS_URL it runs the embedded broker and the model of Call Kit.`,
+` + withoutURL,
 		Example: "  worker\n  NATS_URL=nats://broker:4222 REPORT_TRANSPORT=http REPORT_URL=https://bridge/report worker run",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

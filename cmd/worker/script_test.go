@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 // they print and how they end. Beside the commands of testscript there are
 //
 //	exits CODE COMMAND…        the command ends with the code
-//	broker NAME [provisioned]  a NATS server starts, and NAME is its URL
+//	broker NAME [provisioned]  a NATS server starts, and NAME is its URL, ADDR_OF_NAME its address
 //	drift URL                  somebody shortens the results' duplicate window
 //	drop URL STREAM            somebody deletes a stream
 //	taken NAME                 an address is taken, and NAME is it
@@ -49,7 +50,9 @@ func TestCommands(t *testing.T) {
 				if len(args) > 1 {
 					options = append(options, testkit.Provisioned())
 				}
-				ts.Setenv(args[0], testkit.Broker(t, options...).URL())
+				url := testkit.Broker(t, options...).URL()
+				ts.Setenv(args[0], url)
+				ts.Setenv("ADDR_OF_"+args[0], strings.TrimPrefix(url, "nats://"))
 			},
 			"taken": func(ts *testscript.TestScript, _ bool, args []string) {
 				l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // bound at once

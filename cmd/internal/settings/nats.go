@@ -6,7 +6,7 @@ import (
 
 // NATS is the group that all three commands share.
 type NATS struct {
-	URL           string `split_words:"true" default:"embedded" desc:"The broker: \"embedded\" runs one in the worker's own process, else a comma-separated list of servers. The other commands reach an embedded broker at NATS_EMBEDDED_ADDR."`
+	URL           string `split_words:"true" default:"embedded" desc:"The broker: \"embedded\" runs one in the worker's own process, else a comma-separated list of servers. The other commands reach an embedded broker at NATS_EMBEDDED_ADDR. The production build has none: there it must be set."`
 	CredsFile     string `split_words:"true" desc:"File with NATS credentials (JWT and seed), read again at each connect."`
 	User          string `split_words:"true" desc:"User name, with NATS_PASSWORD_FILE."`
 	PasswordFile  string `split_words:"true" desc:"File with the user's password, read again at each connect."`
