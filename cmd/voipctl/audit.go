@@ -23,8 +23,9 @@ func newAudit() *cobra.Command {
 		Long: `Hold the results against the pushes: every call has exactly one. Exit 1 when there is
 
   no_outcome       a call whose life ended longer than --grace ago, without a result
-  two_outcomes     a call with more than one
-  no_push          a result whose push was never in the stream, or was deleted from it
+  two_outcomes     a call with more than one, whoever has stored it
+  no_push          a result whose push was never in the stream, or was deleted from it;
+                   one that names no push, of a call that none was stored of
   gone             a push that left the stream with neither a result nor a dead letter:
                    it aged out unread, or it was a duplicate of a call
 

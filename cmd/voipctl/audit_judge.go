@@ -69,12 +69,20 @@ func (a *auditor) judge(r *auditReport, pushes []uint32, where *jetstream.Consum
 			claimed = i
 		}
 		if second && p.at >= from {
-			r.add(finding{Kind: kindTwo, Push: sequence, At: time.UnixMilli(p.at)})
+			r.add(finding{Kind: kindTwo, Push: sequence, At: time.UnixMilli(p.at), State: p.whose()})
 		}
 		if p.at >= from && p.due+a.grace.Milliseconds() < now && !a.hasOutcome(pushes, p) && a.isFirst(pushes[:i], p, from) {
 			r.add(finding{Kind: kindNone, Push: sequence, At: time.UnixMilli(p.at), State: whereIs(where, sequence)})
 		}
 	}
+}
+
+// whose says of a call's second result that no worker has made it, or nothing.
+func (p *auditPush) whose() string {
+	if p.foreign {
+		return "one names no push in its message id: no worker's"
+	}
+	return ""
 }
 
 // hasOutcome: a result of any push of the same call is the call's.

@@ -38,6 +38,7 @@ type auditor struct {
 	most               int // findings of a kind that are kept
 	strange            []finding
 	strangers          int // results without a push
+	foreign            []foreign
 	maxAge             time.Duration
 	begin              uint64   // the sequence that the stream of pushes began at
 	settled            []uint64 // earlier pushes that are known to have ended
@@ -50,7 +51,20 @@ type auditPush struct {
 	at, due int64
 	result  int64 // when its result was stored
 	stored  bool
+	foreign bool // one of its results is none of a worker's
 	results uint8
+}
+
+func (p *auditPush) addResult(at time.Time) {
+	if p.results < math.MaxUint8 {
+		p.results++
+	}
+	p.result = max(p.result, at.UnixMilli())
+}
+
+// key is the hash of a claim's.
+func (a *auditor) key(callID string, redrive voip.Redrive) uint64 {
+	return max(1, maphash.String(a.seed, voip.RecordKey(callID, redrive)))
 }
 
 func (a *auditor) run(ctx context.Context, most int) (*auditReport, error) {
@@ -59,6 +73,9 @@ func (a *auditor) run(ctx context.Context, most int) (*auditReport, error) {
 		return nil, err
 	}
 	if err := a.readResults(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.adopt(ctx); err != nil {
 		return nil, err
 	}
 	return a.report(ctx)
@@ -101,7 +118,7 @@ func (a *auditor) push(e *cli.Entry) auditPush {
 		return p
 	}
 	redrive, _ := voip.RedriveOf(e.Header, e.Sequence) // what cannot be read is ignored, as the worker does
-	p.call = max(1, maphash.String(a.seed, voip.RecordKey(envelope.CallID, redrive)))
+	p.call = a.key(envelope.CallID, redrive)
 	expires, err := voip.ExpiresAtOf(e.Header)
 	if err != nil {
 		expires = time.Time{}
@@ -131,11 +148,15 @@ func (a *auditor) readResults(ctx context.Context) error {
 		}
 		sequence, ok := resultOf(e.Header.Get(voip.HeaderMsgID))
 		switch {
-		case (!ok || sequence > last) && inWindow:
-			a.strangeResult(e, sequence, "no such push was stored")
-		case ok && sequence >= a.first && sequence <= a.end:
+		case !ok:
+			a.foreign = append(a.foreign, foreign{e.Header.Get(voip.HeaderCallID), e.Sequence, e.At, -1})
+		case sequence > last:
+			if inWindow {
+				a.strangeResult(e.Sequence, e.At, e.Header.Get(voip.HeaderCallID), sequence, "no such push was stored")
+			}
+		case sequence >= a.first && sequence <= a.end:
 			a.take(e, sequence, inWindow)
-		case ok && sequence < a.first:
+		case sequence < a.first:
 			a.settled = append(a.settled, sequence)
 			if inWindow && (a.lowest == 0 || sequence < a.lowest) {
 				a.lowest = sequence
@@ -149,22 +170,16 @@ func (a *auditor) readResults(ctx context.Context) error {
 func (a *auditor) take(e *cli.Entry, sequence uint64, inWindow bool) {
 	a.reach(sequence)
 	p := &a.pushes[sequence-a.first]
-	if p.results < math.MaxUint8 {
-		p.results++
-	}
-	p.result = e.At.UnixMilli()
+	p.addResult(e.At)
 	if !p.stored && inWindow {
-		a.strangeResult(e, sequence, "its push was deleted")
+		a.strangeResult(e.Sequence, e.At, e.Header.Get(voip.HeaderCallID), sequence, "its push was deleted")
 	}
 }
 
-func (a *auditor) strangeResult(e *cli.Entry, sequence uint64, why string) {
-	if a.strangers++; a.strangers > a.most {
-		return
+func (a *auditor) strangeResult(result uint64, at time.Time, callID string, push uint64, why string) {
+	if a.strangers++; a.strangers <= a.most {
+		a.strange = append(a.strange, finding{Kind: kindNoPush, CallID: callID, Push: push, Result: result, At: at, State: why})
 	}
-	a.strange = append(a.strange, finding{
-		Kind: kindNoPush, CallID: e.Header.Get(voip.HeaderCallID), Push: sequence, Result: e.Sequence, At: e.At, State: why,
-	})
 }
 
 // lookAtPushes is how long pushes are kept, and the sequence of the last.

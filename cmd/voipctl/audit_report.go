@@ -99,6 +99,11 @@ func (a *auditor) name(ctx context.Context, r *auditReport) error {
 	slices.SortStableFunc(r.Findings, func(a, b finding) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Push, b.Push)) })
 	for i := range r.Findings {
 		f := &r.Findings[i]
+		if f.Kind == kindNoPush && f.CallID == "" {
+			if f.CallID, err = a.callOf(ctx, f.Result); err != nil {
+				return err
+			}
+		}
 		if f.Kind != kindNone && f.Kind != kindTwo {
 			continue
 		}

@@ -147,6 +147,49 @@ func TestAuditFinds(t *testing.T) {
 	}
 }
 
+// TestAuditForeignResults: a result that names no push in its message id counts
+// as one of the call that it names, by a header or in its body.
+func TestAuditForeignResults(t *testing.T) {
+	r := newRig(t)
+	foreign := func(callID string, headers ...string) {
+		h := nats.Header{}
+		for i := 0; i < len(headers); i += 2 {
+			h.Set(headers[i], headers[i+1])
+		}
+		r.publish(&nats.Msg{Subject: voip.SubjectResult, Header: h, Data: result(t, callID, nil)})
+	}
+	twice, dup := r.push("twice"), r.push("dup")
+	r.result(twice, "twice")
+	foreign("twice")
+	r.result(dup, "dup")
+	second := r.push("dup")
+	foreign("dup", voip.HeaderMsgID, "mine", voip.HeaderCallID, "dup")
+	once := r.push("once")
+	foreign("once", voip.HeaderMsgID, "res:OTHER:"+number(once))
+	foreign("nobody's")
+	foreign("")
+	h := nats.Header{voip.HeaderMsgID: {voip.ResultMsgID(99)}}
+	r.publish(&nats.Msg{Subject: voip.SubjectResult, Header: h, Data: result(t, "ghost", nil)})
+	report := auditJSON(t, cli.Failed)
+	got := map[string]bool{}
+	for _, f := range report.Findings {
+		got[fmt.Sprintf("%s %s %d: %s", f.Kind, f.CallID, f.Push, f.State)] = true
+	}
+	const whose = ": one names no push in its message id: no worker's"
+	for _, want := range []string{
+		fmt.Sprintf("two_outcomes twice %d", twice) + whose, fmt.Sprintf("two_outcomes dup %d", second) + whose,
+		"no_push nobody's 0: no push of its call was stored", "no_push  0: it names neither a push nor a call",
+		"no_push ghost 99: no such push was stored",
+	} {
+		if !got[want] {
+			t.Errorf("no %q in %v", want, got)
+		}
+	}
+	if report.faults() != 5 {
+		t.Errorf("%d findings: %v", report.faults(), got)
+	}
+}
+
 // TestAuditOfANewStream: a stream of pushes that was made again begins far
 // behind the old one, and what that held is no finding.
 func TestAuditOfANewStream(t *testing.T) {
