@@ -29,7 +29,8 @@ func newSend() *cobra.Command {
 		Short: "Send one or more pushes",
 		Long: `Send one or more pushes: one from the flags, or one for each line of --file, which
 is sent as it stands. Without --call-id a new callId is made up. Nats-Msg-Id is set
-to the callId, as gateways should.`,
+to the callId, as gateways should: one that the broker knows of the last 15 minutes
+it does not store again, and --wait prints the result that the call has already.`,
 		Example: `  publisher send --user-name "Li Lei" --scene video --wait
   publisher send --call-id c-1 --form payload --avatar https://example.com/a.jpg
   echo '{"callId":"c-2","data":{"userName":"Li Lei"}}' | publisher send --file - --wait`,
@@ -82,13 +83,18 @@ func send(cmd *cobra.Command, f *sendFlags, fields *fieldFlags) error {
 	if err != nil && len(sent) == 0 {
 		return err
 	}
-	return errors.Join(err, wait(cmd, results, sent, f))
+	stored, lookErr := earlier(ctx, s, sent)
+	if lookErr != nil {
+		return errors.Join(err, fmt.Errorf("a push was stored before, and its result cannot be looked for: %w", lookErr))
+	}
+	return errors.Join(err, wait(cmd, stored, results, sent, f))
 }
 
 // push is one message to send.
 type push struct {
 	callID string // empty: it has none, and no result can come
 	msg    *nats.Msg
+	before uint64 // the sequence under which it was stored before; 0: it was not
 }
 
 // publish sends the pushes, and returns those that the broker has stored.
@@ -105,9 +111,11 @@ func publish(ctx context.Context, cmd *cobra.Command, s *cli.Session, pushes []p
 			continue
 		}
 		if ack.Duplicate {
-			fmt.Fprintf(cmd.ErrOrStderr(), "push %s was stored before, as %d: its Nats-Msg-Id is known\n", shown(p.callID), ack.Sequence)
+			p.before = ack.Sequence
+			fmt.Fprintf(cmd.ErrOrStderr(), "push %s was stored before, as %s %d: its Nats-Msg-Id is known\n", shown(p.callID), ack.Stream, ack.Sequence)
+		} else {
+			fmt.Fprintf(cmd.ErrOrStderr(), "sent %s as %s %d\n", shown(p.callID), ack.Stream, ack.Sequence)
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "sent %s as %s %d\n", shown(p.callID), ack.Stream, ack.Sequence)
 		sent = append(sent, p)
 	}
 	return sent, errors.Join(errs...)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voip-push/worker/cmd/internal/cli"
 	"github.com/voip-push/worker/cmd/internal/clitest"
@@ -92,40 +93,58 @@ func TestSendFile(t *testing.T) {
 	}
 }
 
-// TestSendWait: results are printed as they come; one that is not reported is
-// exit 1.
-func TestSendWait(t *testing.T) {
-	s := testkit.Broker(t, testkit.Provisioned())
-	nc, js := s.Conn(t), s.JS(t)
-	_, err := nc.Subscribe(voip.SubjectPush, func(m *nats.Msg) {
-		r := voip.Result{CallID: voip.OpenPush(m.Data).CallID, Attempts: []voip.Attempt{}}
+// answers gives every push a result, as a worker does: INVALID_CALL to a callId
+// that begins with bad, none where it begins with never.
+func answers(t *testing.T, s *testkit.Server) {
+	t.Helper()
+	js := s.JS(t)
+	ordered, err := js.OrderedConsumer(t.Context(), voip.StreamPush, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consuming, err := ordered.Consume(func(m jetstream.Msg) {
+		r := voip.Result{CallID: voip.OpenPush(m.Data()).CallID, Attempts: []voip.Attempt{}}
 		var failure error
 		if strings.HasPrefix(r.CallID, "bad") {
 			failure = &voip.ReportError{Reason: voip.ReasonInvalidCall}
 		}
 		r.Decide(failure)
-		if body, err := r.Encode(); err == nil && !strings.HasPrefix(r.CallID, "never") {
-			_, _ = js.Publish(t.Context(), voip.SubjectResult, body)
+		meta, err := m.Metadata()
+		if err != nil || strings.HasPrefix(r.CallID, "never") {
+			return
+		}
+		if body, err := r.Encode(); err == nil {
+			_, _ = js.Publish(t.Context(), voip.SubjectResult, body, jetstream.WithMsgID(voip.ResultMsgID(meta.Sequence.Stream)))
 		}
 	})
-	if err == nil {
-		err = nc.Flush() // or the first push may be there before the subscription
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(consuming.Stop)
+}
+
+// TestSendWait: results are printed as they come; one that is not reported is
+// exit 1. A push that was stored before has the result that it had then.
+func TestSendWait(t *testing.T) {
+	s := testkit.Broker(t, testkit.Provisioned())
+	answers(t, s)
 	for _, tt := range []struct {
-		args           []string
-		code           int
-		stdout, stderr string
+		args                  []string
+		code                  int
+		stdin, stdout, stderr string
 	}{
 		{args: []string{"--call-id", "good"}, code: cli.Done, stdout: "good "},
 		{args: []string{"--call-id", "good-again", "--json"}, code: cli.Done, stdout: `"callId":"good-again"`},
 		{args: []string{"--call-id", "many", "--count", "3"}, code: cli.Done, stdout: "many-3 "},
 		{args: []string{"--call-id", "bad"}, code: cli.Failed, stdout: "INVALID_CALL", stderr: "1 of 1 pushes were not reported"},
+		{args: []string{"--call-id", "good"}, code: cli.Done, stdout: "good ", stderr: "push good was stored before, as VOIP_PUSH 1: "},
+		{args: []string{"--call-id", "bad", "--json"}, code: cli.Failed, stdout: `"callId":"bad"`, stderr: "1 of 1 pushes were not reported"},
+		{args: []string{"--call-id", "many", "--count", "4"}, code: cli.Done, stdout: "many-4 ", stderr: "push many-3 was stored before"},
+		{stdin: "{\"callId\":\"same\",\"data\":\"\"}\n{\"callId\":\"same\",\"data\":\"\"}\n", args: []string{"--file", "-"}, code: cli.Done, stdout: "same "},
+		{args: []string{"--call-id", "never", "--timeout", "50ms"}, code: cli.Failed, stderr: "1 of 1 calls have no result after 50ms"},
 		{args: []string{"--call-id", "never", "--timeout", "50ms"}, code: cli.Failed, stderr: "1 of 1 calls have no result after 50ms"},
 	} {
-		code, stdout, stderr := publisher(t, s.URL(), "", append([]string{"send", "--wait"}, tt.args...)...)
+		code, stdout, stderr := publisher(t, s.URL(), tt.stdin, append([]string{"send", "--wait"}, tt.args...)...)
 		if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
 			t.Errorf("%v: exit %d\n%s\n%s", tt.args, code, stdout, stderr)
 		}
