@@ -57,6 +57,9 @@ it does not store again, and --wait prints the result that the call has already.
 }
 
 func send(cmd *cobra.Command, f *sendFlags, fields *fieldFlags) error {
+	if f.asJSON && !f.wait {
+		return cli.Usage(errors.New("--json prints results: use it with --wait"))
+	}
 	pushes, err := f.pushes(cmd, fields)
 	if err != nil {
 		return err

@@ -165,11 +165,13 @@ func TestSendRefuses(t *testing.T) {
 		{args: []string{"--expires-at", "soon"}, code: cli.Misuse, stderr: "want a time as in RFC 3339"},
 		{args: []string{"--data", "x", "--user-name", "y"}, code: cli.Misuse, stderr: "use one or the other"},
 		{args: []string{"--file", "-", "--call-id", "c"}, code: cli.Misuse, stderr: "as they stand"},
+		{args: []string{"--json"}, code: cli.Misuse, stderr: "--json prints results: use it with --wait"},
 		{args: []string{"--file", "-"}, code: cli.Failed, stderr: "holds no push"},
 		{args: []string{"--file", "no-such-file"}, code: cli.Failed, stderr: "no such file"},
 		{args: []string{"--no-such-flag"}, code: cli.Misuse, stderr: "unknown flag"},
 		{args: []string{"argument"}, code: cli.Misuse, stderr: "unknown command"},
 		{url: "http://127.0.0.1", code: cli.Failed, stderr: "NATS_URL"},
+		{url: " ", code: cli.Failed, stderr: `NATS_URL: it is set and empty, want "embedded" or a comma-separated list`},
 	} {
 		url := tt.url
 		if url == "" {

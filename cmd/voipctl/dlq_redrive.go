@@ -78,7 +78,7 @@ const (
 
 func (f *redriveFlags) validate() error {
 	if f.extend < 0 || f.extend > maxExtend {
-		return cli.Usage(fmt.Errorf("--extend %s: want a duration of at most %s", f.extend, maxExtend))
+		return cli.Usage(fmt.Errorf("--extend %s: want a duration of more than 0, at most %s", f.extend, maxExtend))
 	}
 	if f.maxRedrives < 1 {
 		return cli.Usage(fmt.Errorf("--max-redrives %d: want 1 or more", f.maxRedrives))

@@ -51,7 +51,7 @@ func (f *watchFilter) validate() error {
 	if f.count < 0 {
 		return cli.Usage(fmt.Errorf("--count %d: want 0 or more", f.count))
 	}
-	return nil
+	return cli.OneOf("reason", f.reason, cli.Reasons(false)...)
 }
 
 func (f *watchFilter) matches(r *voip.Result) bool {

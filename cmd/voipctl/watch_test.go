@@ -128,12 +128,15 @@ func TestCancel(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	t.Setenv("NATS_URL", "nats://127.0.0.1:1")
 	for line, want := range map[string]string{
-		"cancel":               "requires at least 1 arg",
-		"cancel \x07":          "is no callId",
-		"watch --outcome lost": "want reported, failed, expired or cancelled",
-		"watch --count -1":     "want 0 or more",
-		"watch now":            "unknown command",
-		"no-such-verb":         "unknown command",
+		"cancel":                   "requires at least 1 arg",
+		"cancel \x07":              "is no callId",
+		"watch --outcome lost":     "want reported, failed, expired or cancelled",
+		"watch --reason nope":      `--reason "nope": want one of ERROR_NONE, CELLULAR_CALL_EXISTS, `,
+		"watch --count -1":         "want 0 or more",
+		"watch now":                "unknown command",
+		"no-such-verb":             "unknown command",
+		"completion tcsh":          `unknown command "tcsh" for "voipctl completion"`,
+		"dlq redrive --extend -1s": "--extend -1s: want a duration of more than 0, at most 5m0s",
 	} {
 		code, stderr := run(t.Context(), strings.Fields(line), io.Discard)
 		if code != cli.Misuse || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {

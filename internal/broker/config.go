@@ -91,6 +91,9 @@ func (c *Config) validateURL() error {
 		}
 		return nil
 	}
+	if strings.TrimSpace(c.URL) == "" {
+		return errors.New("NATS_URL: it is set and empty, " + legalURL)
+	}
 	var errs []error
 	for s := range strings.SplitSeq(c.URL, ",") {
 		if err := validateServer(strings.TrimSpace(s)); err != nil {
@@ -100,21 +103,22 @@ func (c *Config) validateURL() error {
 	return errors.Join(errs...)
 }
 
+const legalURL = `want "embedded" or a comma-separated list of nats://host:port (nats, tls, ws, wss)`
+
 // validateServer never repeats the URL: it may hold a password.
 func validateServer(s string) error {
-	const legal = `want "embedded" or a comma-separated list of nats://host:port (nats, tls, ws, wss)`
 	if !strings.Contains(s, "://") {
 		s = "nats://" + s
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.Port() != "" && !validPort(u.Port()) {
-		return errors.New("NATS_URL: a server's URL cannot be read, " + legal)
+		return errors.New("NATS_URL: a server's URL cannot be read, " + legalURL)
 	}
 	switch u.Scheme {
 	case "nats", "tls", "ws", "wss":
 		return nil
 	default:
-		return fmt.Errorf("NATS_URL: the scheme %q is not known, %s", u.Scheme, legal)
+		return fmt.Errorf("NATS_URL: the scheme %q is not known, %s", u.Scheme, legalURL)
 	}
 }
 

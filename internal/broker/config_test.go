@@ -52,7 +52,7 @@ func TestValidate(t *testing.T) {
 		{"a server without scheme and port", broker.Config{URL: "nats"}, nil},
 		{"every scheme", broker.Config{URL: "nats://a, tls://b ,ws://c:80,wss://[::1]:65535"}, nil},
 		{"a user in the URL", broker.Config{URL: "nats://user:secret@nats:4222"}, nil},
-		{"no URL", broker.Config{}, []string{unread}},
+		{"a URL that is set and empty", broker.Config{}, []string{"NATS_URL: it is set and empty, " + legal}},
 		{"an empty element", broker.Config{URL: "nats://a,,nats://b"}, []string{unread}},
 		{"every element is looked at", broker.Config{URL: "http://a,nats://:4222,nats://user:secret@b:nats,nats://c:65536"}, []string{
 			`NATS_URL: the scheme "http" is not known, ` + legal, unread, unread, unread,

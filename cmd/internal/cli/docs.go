@@ -21,7 +21,7 @@ func Markdown(root *cobra.Command) ([]byte, error) {
 // completion is what cobra says of the command that it adds by itself. How each
 // shell is told, which is most of a page, is in the shells' own help.
 func completion(b *bytes.Buffer, root *cobra.Command) error {
-	root.InitDefaultCompletionCmd()
+	withCompletion(root)
 	c, _, err := root.Find([]string{"completion"})
 	if err == nil {
 		fmt.Fprintf(b, "\n## %s\n\n```text\n%s\n\n%s```\n", c.CommandPath(), strings.TrimSpace(c.Long), c.UsageString())

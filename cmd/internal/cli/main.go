@@ -62,6 +62,7 @@ func end(s os.Signal, usual []os.Signal) {
 
 // Execute is Main under a context of the caller's.
 func Execute(ctx context.Context, root *cobra.Command) int {
+	withCompletion(root)
 	strict(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
