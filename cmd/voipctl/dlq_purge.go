@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -34,8 +35,9 @@ func newDLQPurge() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "purge",
 		Short: "Delete dead letters for good",
-		Long: `Delete dead letters for good. It says how many are meant and asks first, but for
---force. What fails in the meantime is kept.`,
+		Long: `Delete dead letters for good. It says how many are meant and asks whoever sits at
+the terminal first; with --force or --json, or where nobody can answer, as in a script,
+it does not. What fails in the meantime is kept.`,
 		Example: "  voipctl dlq purge --reason INVALID_CALL --dry-run\n  voipctl dlq purge --call-id c-1\n  voipctl dlq purge --force",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return dlqPurge(cmd, &f) },
@@ -44,7 +46,7 @@ func newDLQPurge() *cobra.Command {
 	c.Flags().Float64Var(&f.rate, "rate", 0, "delete at most so many a second (0: as fast as it goes)")
 	c.Flags().BoolVar(&f.force, "force", false, "do not ask")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be deleted, and delete nothing")
-	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object at the end; asks nothing, so wants --force or --dry-run")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object at the end; asks nothing")
 	return c
 }
 
@@ -52,9 +54,6 @@ func dlqPurge(cmd *cobra.Command, f *purgeFlags) error {
 	pace, err := newPace(f.rate)
 	if err == nil {
 		err = f.validate()
-	}
-	if err == nil && f.asJSON && !f.force && !f.dryRun {
-		err = cli.Usage(errors.New("--json asks nothing: use it with --force or --dry-run"))
 	}
 	if err != nil {
 		return err
@@ -87,9 +86,10 @@ func dlqPurge(cmd *cobra.Command, f *purgeFlags) error {
 	return err
 }
 
-// confirm asks, but for --force; anything but a yes is a no.
+// confirm asks; anything but a yes is a no, but for no answer from where nobody
+// can give one.
 func (f *purgeFlags) confirm(cmd *cobra.Command, n uint64) error {
-	if f.force {
+	if f.force || f.asJSON {
 		return nil
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "delete %d dead letters for good? [y/N] ", n)
@@ -99,6 +99,8 @@ func (f *purgeFlags) confirm(cmd *cobra.Command, n uint64) error {
 	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	switch {
+	case answer == "" && errors.Is(err, io.EOF) && cli.Unattended(cmd):
+		return nil
 	case errors.Is(err, cli.ErrInterrupted):
 		return fmt.Errorf("%w: nothing is deleted", err)
 	case answer != "y" && answer != "yes":

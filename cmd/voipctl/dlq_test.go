@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,10 +162,9 @@ func TestDLQPurge(t *testing.T) {
 		{args: []string{"--dry-run"}, left: 7},
 		{answer: "n\n", code: cli.Failed, left: 7},
 		{answer: "", code: cli.Failed, left: 7},
-		{args: []string{"--json"}, code: cli.Misuse, left: 7},
 		{args: []string{"--max", "1", "--reason", "INVALID_CALL"}, answer: "y\n", left: 6},
 		{args: []string{"--since", "1h", "--rate", "1000", "--call-id", "c-1", "--force", "--json"}, left: 3},
-		{args: []string{"--reason", "INVALID_CALL", "--force"}, left: 1},
+		{args: []string{"--reason", "INVALID_CALL", "--json"}, left: 1},
 		{answer: "yes\n", left: 0},
 		{left: 0},
 	} {
@@ -225,5 +226,34 @@ func TestDLQPurgeInterrupted(t *testing.T) {
 	}
 	if n := len(r.origins(voip.StreamDLQ)); n != 1 {
 		t.Errorf("%d dead letters are left, want 1", n)
+	}
+}
+
+// TestDLQPurgeUnattended: a script has nobody to ask; what is piped in counts.
+func TestDLQPurgeUnattended(t *testing.T) {
+	r := newRig(t)
+	r.dead("c", voip.ReasonReportUnavailable, 1)
+	no := filepath.Join(t.TempDir(), "no")
+	if err := os.WriteFile(no, []byte("n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		stdin string
+		code  int
+		left  int
+	}{{no, cli.Failed, 1}, {os.DevNull, cli.Done, 0}} {
+		stdin, err := os.Open(tt.stdin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stdin.Close()
+		root := newRoot()
+		root.SetIn(stdin)
+		root.SetOut(io.Discard)
+		root.SetErr(io.Discard)
+		root.SetArgs([]string{"dlq", "purge"})
+		if code := cli.Execute(t.Context(), root); code != tt.code || len(r.origins(voip.StreamDLQ)) != tt.left {
+			t.Errorf("%s: exit %d, %d left; want %d and %d", tt.stdin, code, len(r.origins(voip.StreamDLQ)), tt.code, tt.left)
+		}
 	}
 }

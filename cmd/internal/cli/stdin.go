@@ -3,8 +3,10 @@ package cli
 import (
 	"errors"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // ErrInterrupted ends what waited for somebody to type.
@@ -36,4 +38,11 @@ func (s stdin) Read(p []byte) (int, error) {
 	case <-s.cmd.Context().Done():
 		return 0, ErrInterrupted
 	}
+}
+
+// Unattended says that nobody types at standard input: it is a file, a pipe or
+// nothing at all.
+func Unattended(cmd *cobra.Command) bool {
+	f, ok := cmd.InOrStdin().(*os.File)
+	return ok && !term.IsTerminal(int(f.Fd()))
 }
