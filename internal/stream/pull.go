@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,15 +28,6 @@ const (
 	statusHdr  = "Status"
 	descHdr    = "Description"
 	pendingHdr = "Nats-Pending-Messages"
-)
-
-// Statuses of the server in a message without a body.
-const (
-	statusHeartbeat    = "100"
-	statusNoMessages   = "404"
-	statusTimeout      = "408"
-	statusConflict     = "409"
-	statusNoResponders = "503"
 )
 
 // errSilent: pulls are out, and nothing came back for too long.
@@ -184,42 +174,6 @@ func (p *Puller) receive(inbox string, asked time.Time, msg *nats.Msg) {
 	}
 	p.mu.Unlock()
 	p.Refill()
-}
-
-// account follows what of the pulls is still out. mu is held.
-func (p *Puller) account(status string, h nats.Header) {
-	switch status {
-	case "":
-		p.ahead = max(0, p.ahead-1)
-	case statusHeartbeat:
-	case statusNoMessages: // to a pull for one that does not wait; it does not say how many
-		p.ahead = max(0, p.ahead-1)
-	case statusTimeout:
-		p.ahead = max(0, p.ahead-pendingOf(h))
-	case statusNoResponders:
-		p.ahead, p.fault = 0, errors.New("nobody answers for the consumer (503): it or its stream is gone, or has no leader")
-	case statusConflict:
-		p.ahead = max(0, p.ahead-pendingOf(h))
-		if description := h.Get(descHdr); !harmless(description) {
-			p.ahead, p.fault = 0, errors.New("the consumer ended a pull: "+description)
-		}
-	default:
-		p.Log.Warn("a pull was answered with an unknown status", "status", status, "description", h.Get(descHdr))
-	}
-}
-
-// harmless conflicts end one pull; others end the consumer, or move it.
-func harmless(description string) bool {
-	d := strings.ToLower(description)
-	return strings.Contains(d, "batch completed") || strings.Contains(d, "maxbytes") || strings.Contains(d, "maxwaiting")
-}
-
-func pendingOf(h nats.Header) int {
-	n, err := strconv.Atoi(h.Get(pendingHdr))
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 // State is why no messages come; nil while they may.
