@@ -16,5 +16,5 @@ func handOn(ctx context.Context, to propagation.TextMapCarrier) {
 		propagation.TraceContext{}.Inject(ctx, to)
 		return
 	}
-	voip.TraceOf(ctx).HandOn(to.Set)
+	voip.TraceOf(ctx).HandOn(to)
 }

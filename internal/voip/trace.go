@@ -54,13 +54,13 @@ func (h TraceHeader) Traceparent() string {
 
 // HandOn sets what of a trace's context is given on by who takes no part in the
 // trace: the headers as they came, when they can be read.
-func (h TraceHeader) HandOn(set func(name, value string)) {
+func (h TraceHeader) HandOn(to interface{ Set(name, value string) }) {
 	parent := h.Traceparent()
 	if parent == "" {
 		return
 	}
-	set(HeaderTraceparent, parent)
+	to.Set(HeaderTraceparent, parent)
 	if state := h.Get(HeaderTracestate); state != "" {
-		set(HeaderTracestate, state)
+		to.Set(HeaderTracestate, state)
 	}
 }
