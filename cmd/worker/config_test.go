@@ -176,6 +176,7 @@ func TestFaultsBetweenSettings(t *testing.T) {
 func TestMisspeltVariablesAreWarned(t *testing.T) {
 	_, warnings, err := configOf(t, map[string]string{
 		"CONSUMER_MAX_INFLIGHT": "10", "AVATAR_MAX_BYTE": "10", "HTTP_ADDRESS": ":1", "NATS_SOMETHING_ELSE": "x",
+		"REPORT_TOKEN": "secret", "NATS_PASSWORD": "secret",
 		"HTTP_PROXY": "http://proxy", "OTEL_SERVICE_NAME": "worker", "OTEL_EXPORTER_OTLP_ENDPIONT": "x",
 		"OTEL_METRICS_EXPORTER": "none", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://x", "OTEL_BSP_SCHEDULE_DELAY": "1", "PATH": os.Getenv("PATH"),
 	})
@@ -183,8 +184,10 @@ func TestMisspeltVariablesAreWarned(t *testing.T) {
 		"AVATAR_MAX_BYTE is no setting, did you mean AVATAR_MAX_BYTES?",
 		"CONSUMER_MAX_INFLIGHT is no setting, did you mean CONSUMER_MAX_IN_FLIGHT?",
 		"HTTP_ADDRESS is no setting, did you mean HTTP_ADDR?",
+		"NATS_PASSWORD is no setting, did you mean NATS_PASSWORD_FILE?",
 		"NATS_SOMETHING_ELSE is no setting",
 		"OTEL_EXPORTER_OTLP_ENDPIONT is no setting, did you mean OTEL_EXPORTER_OTLP_ENDPOINT?",
+		"REPORT_TOKEN is no setting, did you mean REPORT_TOKEN_FILE?",
 	}
 	if err != nil || !slices.Equal(warnings, want) {
 		t.Errorf("%v\n got %q\nwant %q", err, warnings, want)

@@ -43,10 +43,14 @@ func ours(vars []Variable, name string) bool {
 
 const nearOTel = 2
 
-// nearest is the setting that a name is a few letters away from.
+// nearest is the setting that a name is a few letters away from, or the file that
+// its value stands in: secrets are no settings themselves.
 func nearest(vars []Variable, name string) string {
 	best, at := "", len(name)/3+1
 	for _, v := range vars {
+		if v.Name == name+"_FILE" {
+			return v.Name
+		}
 		if d := distance(name, v.Name); d < at {
 			best, at = v.Name, d
 		}
