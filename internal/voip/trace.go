@@ -17,12 +17,24 @@ type TraceHeader map[string][]string
 func (h TraceHeader) Get(name string) string {
 	values, found := h[name]
 	if !found {
-		values = h[textproto.CanonicalMIMEHeaderKey(name)]
+		values = h[canonical(name)]
 	}
 	if len(values) == 0 {
 		return ""
 	}
 	return values[0]
+}
+
+// canonical is the name as net/http writes it; of those that every push is asked
+// for, without an allocation.
+func canonical(name string) string {
+	switch name {
+	case HeaderTraceparent:
+		return "Traceparent"
+	case HeaderTracestate:
+		return "Tracestate"
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
 }
 
 // Set writes the header.
