@@ -21,9 +21,8 @@ type record struct {
 	Deliveries uint64 `json:"deliveries"` // the delivery that holds it
 	Worker     string `json:"worker"`
 	Trace      string `json:"trace,omitempty"` // the traceparent of the delivery that holds it
-	// Pushed is the broker's timestamp of the push, in milliseconds. A record that
-	// was only created ages out in time and does without; each write that follows
-	// makes it young again.
+	// Pushed is the broker's timestamp of the push, in milliseconds: a record is as
+	// young as its last write, its call is not.
 	Pushed int64 `json:"pushed,omitempty"`
 	// Starts counts how often the push was begun alone and its worker was not
 	// heard of again.
@@ -42,6 +41,9 @@ func (r *record) encode() ([]byte, error) {
 		b := strconv.AppendUint([]byte(`{"sequence":`), r.Sequence, 10)
 		b = strconv.AppendUint(append(b, `,"deliveries":`...), r.Deliveries, 10)
 		b = append(append(b, `,"worker":`...), worker...)
+		if r.Pushed != 0 {
+			b = strconv.AppendInt(append(b, `,"pushed":`...), r.Pushed, 10)
+		}
 		return append(b, '}'), nil
 	}
 	kept := *r

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/voip-push/worker/internal/voip"
@@ -108,8 +109,13 @@ const callLife = 15 * time.Minute
 // judge reads an existing record.
 func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*claim, fate, error) {
 	r := &have.record
-	if r.Sequence != d.sequence && r.Pushed > 0 && d.stored.Sub(time.UnixMilli(r.Pushed)) >= callLife {
-		return c.replace(ctx, mine, have)
+	if r.Sequence != d.sequence && r.Pushed > 0 {
+		switch later := d.stored.Sub(time.UnixMilli(r.Pushed)); {
+		case later >= callLife:
+			return c.replace(ctx, d, mine, have)
+		case later <= -callLife:
+			return c.outlived(ctx, d, mine)
+		}
 	}
 	c.follows(ctx, r.Trace)
 	switch {
@@ -124,15 +130,44 @@ func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*
 	}
 }
 
-// replace claims a callId whose call is over, and whose record is only young
-// because it was written late.
-func (c *Consumer) replace(ctx context.Context, mine, over *claim) (*claim, fate, error) {
-	mine.revision = over.revision
-	err := c.calls.write(ctx, mine)
-	if errors.Is(err, errTaken) { // by another push: the next look says so
-		mine.revision, err = 0, fmt.Errorf("another push was quicker: %v", err) //nolint:errorlint // errTaken would be final
+// replace claims a callId whose call is over.
+func (c *Consumer) replace(ctx context.Context, d *delivery, mine, over *claim) (cl *claim, what fate, err error) {
+	next := *mine
+	next.revision, cl, what = over.revision, &next, fresh
+	if _, deliveries := d.current(); deliveries > 1 { // it may have been claimed by its id alone
+		cl, what, err = c.takeOver(ctx, d, &next)
+	} else {
+		err = c.calls.write(ctx, &next)
 	}
-	return mine, fresh, err
+	if errors.Is(err, errTaken) { // by another push: the next look says so
+		err = fmt.Errorf("another push was quicker: %v", err) //nolint:errorlint // errTaken would be final
+	}
+	if err != nil {
+		return mine, what, err
+	}
+	return cl, what, nil
+}
+
+// outlived is a push that was delivered again after its callId has become a new
+// call: it goes on with a record of its own, as one of which nothing is known.
+func (c *Consumer) outlived(ctx context.Context, d *delivery, mine *claim) (*claim, fate, error) {
+	own := *mine
+	own.key += "." + strconv.FormatUint(d.sequence, 10)
+	have, found, err := c.calls.read(ctx, own.key)
+	if err != nil {
+		return mine, 0, err
+	}
+	var cl *claim
+	var what fate
+	if found {
+		cl, what, err = c.judge(ctx, d, &own, &have)
+	} else {
+		cl, what, err = c.takeOver(ctx, d, &own)
+	}
+	if err != nil {
+		return mine, what, err
+	}
+	return cl, what, nil
 }
 
 // takeOver goes on with a push that was delivered before, unless its result is

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -78,6 +79,9 @@ func TestRedeliveries(t *testing.T) {
 		attempts []string
 		reason   voip.Reason
 		dead     int
+
+		mode       ClaimMode
+		deliveries int // before the worker starts
 	}{
 		"the result is stored": {record: &record{Sequence: 1, Deliveries: 1}, result: true},
 		"decided, nothing published": {
@@ -106,11 +110,26 @@ func TestRedeliveries(t *testing.T) {
 			record:   &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(-callLife).UnixMilli(), Decided: &decided{Stage: voip.StageReport, Result: decidedResult}},
 			attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone,
 		},
+		"a later call has the id": {
+			record:   &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(callLife + time.Minute).UnixMilli()},
+			attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone,
+		},
+		"a later call has the id, and this one its result": {
+			record: &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(callLife + time.Minute).UnixMilli()}, result: true,
+		},
+		"claimed by its id, after an earlier call, and the result is stored": {
+			mode: ClaimMsgID, deliveries: 1, record: &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(-callLife).UnixMilli()}, result: true,
+		},
+		"claimed by its id, after an earlier call": {
+			mode: ClaimMsgID, deliveries: 1, record: &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(-callLife).UnixMilli()},
+			attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.push(t, pushOf("c-1"), nil)
+			r.push(t, pushOf("c-1"), nats.Header{voip.HeaderMsgID: {"c-1"}})
+			r.deliver(t, tt.deliveries)
 			r.putRecord(t, "c-1", tt.record)
 			if tt.result {
 				if _, err := r.js.PublishMsg(t.Context(), &nats.Msg{
@@ -119,7 +138,7 @@ func TestRedeliveries(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r.start(t, reported)
+			r.start(t, reported, func(c *Config, _ *Parts, _ *Handler) { c.Claim = cmp.Or(tt.mode, c.Claim) })
 			res := r.settled(t)["c-1"]
 			if got := r.seen.all(); !slices.Equal(got, tt.attempts) && len(got)+len(tt.attempts) > 0 {
 				t.Errorf("attempts %v, want %v", got, tt.attempts)

@@ -247,6 +247,7 @@ func TestRecordIsPrivate(t *testing.T) {
 func TestRecordEncodes(t *testing.T) {
 	for _, r := range []record{
 		{Sequence: 12, Deliveries: 1, Worker: "host-1/a2b3"},
+		{Sequence: 12, Deliveries: 1, Worker: "host-1/a2b3", Pushed: 1767323045678},
 		{Sequence: 12, Deliveries: 3, Worker: "host/x", Clean: true},
 		{Sequence: 12, Deliveries: 3, Worker: "host/x", Starts: 2, Progress: voip.Progress{Unknown: true}},
 	} {
@@ -272,9 +273,9 @@ func TestReplace(t *testing.T) {
 	}
 	for i, won := range []bool{true, false} {
 		mine := &claim{key: "c-1", record: record{Sequence: uint64(10 + i)}}
-		_, what, err := n.replace(t.Context(), mine, &over)
-		if (err == nil) != won || errors.Is(err, errTaken) || what != fresh || (mine.revision == 0) == won {
-			t.Errorf("push %d: %v, %v, revision %d", i, what, err, mine.revision)
+		cl, what, err := n.replace(t.Context(), fakeDelivery(uint64(10+i), 1), mine, &over)
+		if (err == nil) != won || errors.Is(err, errTaken) || what != fresh || (cl.revision == 0) == won {
+			t.Errorf("push %d: %v, %v, revision %d", i, what, err, cl.revision)
 		}
 	}
 	if rec, _ := r.record(t, "c-1"); rec.Sequence != 10 {

@@ -38,6 +38,7 @@ func TestHandOn(t *testing.T) {
 		{t.Context(), "", ""},
 		{given, parent, state},
 		{voip.WithCall(t.Context(), "c-1", voip.TraceHeader{"traceparent": {"garbage"}, "tracestate": {state}}), "", ""},
+		{voip.WithCall(t.Context(), "c-1", voip.TraceHeader{"traceparent": {parent}, "tracestate": {"a=\x01"}}), parent, ""}, // net/http would refuse the request
 		{span, "00-01000000000000000000000000000000-0200000000000000-00", ""},
 	} {
 		n, h := nats.Header{}, http.Header{}

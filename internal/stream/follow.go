@@ -30,6 +30,8 @@ type Follower struct {
 	take func(*nats.Msg, *nats.MsgMetadata)
 	log  *slog.Logger
 
+	serial sync.Mutex // held while a message is taken: an earlier beginning may still do so
+
 	mu       sync.Mutex
 	puller   *Puller
 	consumer jetstream.Consumer
@@ -110,6 +112,8 @@ func (f *Follower) deliver(p *Puller, msg *nats.Msg) {
 	if err != nil {
 		return // no message of the stream
 	}
+	f.serial.Lock()
+	defer f.serial.Unlock()
 	f.mu.Lock()
 	if f.puller != p || f.lost != nil {
 		f.mu.Unlock()

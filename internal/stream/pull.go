@@ -135,11 +135,14 @@ func (p *Puller) Renew() error {
 		return p.fault
 	}
 	p.sub, p.ahead, p.heard, p.proved, p.fault = sub, 0, time.Now(), false, nil
-	if free, _ := p.Room(); free > 0 {
+	free, _ := p.Room()
+	n := min(free, p.Ahead)
+	if n > 1 { // beside a pull that waits, for it may have no answer either
 		p.send(1, &pullRequest{Batch: 1, NoWait: true}) // has an answer at once, be it that there is nothing
-		if n := min(free, p.Ahead) - 1; n > 0 && p.fault == nil {
-			p.request(n)
-		}
+		n--
+	}
+	if n > 0 && p.fault == nil {
+		p.request(n)
 	}
 	return p.fault
 }

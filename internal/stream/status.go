@@ -23,9 +23,7 @@ func (p *Puller) account(status string, h nats.Header) {
 	case "":
 		p.ahead = max(0, p.ahead-1)
 	case statusHeartbeat:
-	case statusNoMessages: // to a pull for one that does not wait; it does not say how many
-		p.ahead = max(0, p.ahead-1)
-	case statusTimeout:
+	case statusNoMessages, statusTimeout:
 		p.ahead = max(0, p.ahead-pendingOf(h))
 	case statusNoResponders:
 		p.ahead, p.fault = 0, errors.New("nobody answers for the consumer (503): it or its stream is gone, or has no leader")
@@ -45,10 +43,13 @@ func harmless(description string) bool {
 	return strings.Contains(d, "batch completed") || strings.Contains(d, "maxbytes") || strings.Contains(d, "maxwaiting")
 }
 
+// pendingOf is how many messages of a pull that has ended will not come. The pull
+// for one that does not wait is refused (404 No Messages, 408 Requests Pending)
+// without saying so.
 func pendingOf(h nats.Header) int {
 	n, err := strconv.Atoi(h.Get(pendingHdr))
 	if err != nil {
-		return 0
+		return 1
 	}
 	return n
 }

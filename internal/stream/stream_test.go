@@ -275,6 +275,74 @@ func TestPullsForTheRoomThereIs(t *testing.T) {
 	}
 }
 
+// TestRefusedPulls: what a pull asked for is no longer expected once it is
+// refused, whether the server says how much that was or not.
+func TestRefusedPulls(t *testing.T) {
+	nc := testkit.Broker(t).Conn(t)
+	asked, err := nc.SubscribeSync(NextSubject("S", "c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := 1
+	p := &Puller{
+		Conn: nc, Subject: NextSubject("S", "c"), Ahead: 64, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Room: func() (int, int) { return free, 64 }, Deliver: func(*nats.Msg, time.Time) { t.Error("a word of the server's is no message") },
+	}
+	next := func() (r pullRequest) {
+		msg, err := asked.NextMsg(testkit.Patience)
+		if err == nil {
+			err = json.Unmarshal(msg.Data, &r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if err := p.Renew(); err != nil {
+		t.Fatal(err)
+	}
+	if r := next(); r.NoWait || r.Batch != 1 || r.Heartbeat == 0 {
+		t.Errorf("with one place it asks %+v, which may never be answered", r)
+	}
+	free = 10
+	for _, status := range []nats.Header{
+		{"Status": {"404"}, "Description": {"No Messages"}},
+		{"Status": {"408"}, "Description": {"Requests Pending"}},
+	} {
+		if err := p.Renew(); err != nil {
+			t.Fatal(err)
+		}
+		if quick, slow := next(), next(); !quick.NoWait || quick.Batch != 1 || slow.NoWait || slow.Batch != 9 {
+			t.Errorf("it asks %+v and %+v", quick, slow)
+		}
+		if p.Heard() {
+			t.Error("it has heard of nobody")
+		}
+		p.receive(p.sub.Subject, time.Now(), &nats.Msg{Header: status})
+		p.receive(p.sub.Subject, time.Now(), &nats.Msg{Header: nats.Header{"Status": {"408"}, "Nats-Pending-Messages": {"4"}}})
+		if p.ahead != 5 || !p.Heard() {
+			t.Errorf("after %v it expects %d, want 5", status, p.ahead)
+		}
+	}
+}
+
+// TestOneTakeAtATime: what an earlier beginning is at is taken before what the
+// next one brings.
+func TestOneTakeAtATime(t *testing.T) {
+	b := newBox(t, Reading{})
+	b.send(t, "a", "b")
+	b.mu.Lock() // "a" is being taken
+	b.begin(t)
+	testkit.Eventually(t, "a to be taken", func() bool { return b.Last() == 1 })
+	b.begin(t)
+	testkit.Eventually(t, "b to be delivered", func() bool { left, err := b.Left(t.Context()); return err == nil && left >= 1 })
+	if last := b.Last(); last != 1 {
+		t.Errorf("message %d is taken beside the first", last)
+	}
+	b.mu.Unlock()
+	b.saw(t, "a", "b")
+}
+
 // TestStopPullingAll: the end of the pulling waits for what an earlier
 // generation of pulls still delivers.
 func TestStopPullingAll(t *testing.T) {

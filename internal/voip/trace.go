@@ -58,10 +58,15 @@ func (h TraceHeader) Traceparent() string {
 			return ""
 		}
 	}
-	if strings.Trim(s[3:35], "0") == "" || strings.Trim(s[36:52], "0") == "" {
+	if strings.Trim(s[3:35], "0") == "" || strings.Trim(s[36:52], "0") == "" || !printable(s) {
 		return ""
 	}
 	return s
+}
+
+// printable says whether every transport takes s for a header's value.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // HandOn sets what of a trace's context is given on by who takes no part in the
@@ -72,7 +77,7 @@ func (h TraceHeader) HandOn(to interface{ Set(name, value string) }) {
 		return
 	}
 	to.Set(HeaderTraceparent, parent)
-	if state := h.Get(HeaderTracestate); state != "" {
+	if state := h.Get(HeaderTracestate); state != "" && printable(state) {
 		to.Set(HeaderTracestate, state)
 	}
 }

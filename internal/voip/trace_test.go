@@ -40,6 +40,8 @@ func TestTraceparent(t *testing.T) {
 		good[:53] + "00":                   true,
 		"01" + good[2:]:                    true,
 		"01" + good[2:] + "-more":          true,
+		"01" + good[2:] + "-m\x01re":       false,
+		"01" + good[2:] + "-mehr, größer":  false,
 		"01" + good[2:] + "more":           false,
 		good + "-more":                     false,
 		"ff" + good[2:]:                    false,
