@@ -138,10 +138,15 @@ func (w *worker) align(ctx context.Context) ([]broker.Drift, error) {
 		return inspect(ctx, w.js, &cfg)
 	}
 	changed, err := broker.Provision(ctx, w.js, &cfg)
+	var left []broker.Drift
 	for _, d := range changed {
+		if d.Fixed {
+			left = append(left, d)
+			continue
+		}
 		w.log.InfoContext(ctx, "provisioned", "change", change(d))
 	}
-	return nil, err
+	return left, err
 }
 
 // inspect refuses what is unsound and names what is missing, all of it at once,

@@ -115,6 +115,21 @@ func filter(c *jetstream.ConsumerConfig) []string {
 	return slices.DeleteFunc(subjects, func(s string) bool { return s == "" || s == voip.SubjectPush })
 }
 
+// What workers ask for at once: a consumer that refuses it hands out nothing.
+const (
+	pullBatch   = 256
+	pullExpires = 30 * time.Second
+)
+
+// tooSmall shows a limit that refuses what workers ask for; others make no
+// difference.
+func tooSmall[T int | time.Duration](limit, asked T) string {
+	if limit <= 0 || limit >= asked {
+		return "enough"
+	}
+	return fmt.Sprint(limit)
+}
+
 // paused is until when a consumer hands out nothing; a time that is over is none.
 func paused(c *jetstream.ConsumerConfig) string {
 	if c.PauseUntil == nil || !c.PauseUntil.After(time.Now()) {
@@ -135,9 +150,9 @@ func consumerChecks() []check[jetstream.ConsumerConfig] {
 		{"max ack pending", func(c *C) any { return c.MaxAckPending }, always[C](Warning), func(h, w *C) { h.MaxAckPending = w.MaxAckPending }},
 		{"headers only", func(c *C) any { return c.HeadersOnly }, always[C](Unsound), func(h, w *C) { h.HeadersOnly = w.HeadersOnly }},
 		{"paused until", func(c *C) any { return paused(c) }, always[C](Warning), nil}, // by somebody, on purpose
-		{"max request batch", func(c *C) any { return c.MaxRequestBatch }, always[C](Warning), func(h, w *C) { h.MaxRequestBatch = w.MaxRequestBatch }},
-		{"max request expires", func(c *C) any { return c.MaxRequestExpires }, always[C](Warning), func(h, w *C) { h.MaxRequestExpires = w.MaxRequestExpires }},
-		{"max request bytes", func(c *C) any { return c.MaxRequestMaxBytes }, always[C](Warning), func(h, w *C) { h.MaxRequestMaxBytes = w.MaxRequestMaxBytes }},
+		// A server may set its own limits on every consumer: it cannot be mended then.
+		{"max request batch", func(c *C) any { return tooSmall(c.MaxRequestBatch, pullBatch) }, always[C](Warning), nil},
+		{"max request expires", func(c *C) any { return tooSmall(c.MaxRequestExpires, pullExpires) }, always[C](Warning), nil},
 		{"inactive threshold", func(c *C) any { return c.InactiveThreshold }, always[C](Warning), func(h, w *C) { h.InactiveThreshold = w.InactiveThreshold }},
 		{"memory storage", func(c *C) any { return c.MemoryStorage }, always[C](Warning), nil},
 		{"max waiting", func(c *C) any { return c.MaxWaiting }, always[C](Warning), nil},

@@ -110,6 +110,8 @@ func inspectStream(ctx context.Context, js jetstream.JetStream, want *jetstream.
 	return &have, drift, nil
 }
 
+func mendable(d Drift) bool { return !d.Fixed }
+
 func provisionStream(ctx context.Context, js jetstream.JetStream, want *jetstream.StreamConfig) ([]Drift, error) {
 	mended, drift, err := inspectStream(ctx, js, want)
 	if err != nil || len(drift) == 0 {
@@ -128,6 +130,9 @@ func provisionStream(ctx context.Context, js jetstream.JetStream, want *jetstrea
 		if err != nil {
 			return nil, refused("create", want, err)
 		}
+		return drift, nil
+	}
+	if !slices.ContainsFunc(drift, mendable) {
 		return drift, nil
 	}
 	if _, err := js.UpdateStream(ctx, *mended); err != nil {
@@ -202,6 +207,9 @@ func provisionConsumer(ctx context.Context, js jetstream.JetStream, cfg *Config)
 		if _, err := js.CreateConsumer(ctx, voip.StreamPush, WorkersConsumer(cfg)); err != nil {
 			return nil, fmt.Errorf("create consumer %s: %w", voip.ConsumerWorkers, err)
 		}
+		return drift, nil
+	}
+	if !slices.ContainsFunc(drift, mendable) {
 		return drift, nil
 	}
 	if _, err := js.UpdateConsumer(ctx, voip.StreamPush, *mended); err != nil {

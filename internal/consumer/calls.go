@@ -196,6 +196,7 @@ func (s *calls) create(ctx context.Context, c *claim) (other *claim, err error) 
 		if found {
 			return &have, nil
 		}
+		c.revision = 0
 	}
 }
 

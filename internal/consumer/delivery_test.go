@@ -283,6 +283,19 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// TestCreateBehindARecord: one that was seen and has aged out since is no record.
+func TestCreateBehindARecord(t *testing.T) {
+	r := newRig(t)
+	n := r.start(t, reported)
+	mine := &claim{key: "c-1", revision: 12345, record: record{Sequence: 10}}
+	if have, err := n.calls.create(t.Context(), mine); have != nil || err != nil {
+		t.Fatal(have, err)
+	}
+	if rec, found := r.record(t, "c-1"); !found || rec.Sequence != 10 {
+		t.Errorf("record %+v (found: %v)", rec, found)
+	}
+}
+
 // TestSentAfter: a lease runs from the last time that the push was surely sent
 // after: an answer of the server to a turn, but not to one that was late, for
 // this worker stood still, and what it reads then is older.

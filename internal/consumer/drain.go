@@ -22,7 +22,7 @@ func (c *Consumer) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, finish)
 	defer cancel()
 	c.log.InfoContext(ctx, "draining", "held", c.leases.count())
-	c.puller.Stop(ctx) // first, or what is given back would come straight back
+	c.stopPulling(ctx) // first, or what is given back would come straight back
 	close(c.stopping)
 	for _, d := range c.leases.all() {
 		d.end(voip.ErrStopping)
@@ -47,6 +47,14 @@ func (c *Consumer) drain(ctx context.Context) {
 	if err := c.nc.FlushWithContext(ctx); err != nil {
 		c.log.WarnContext(ctx, "the last acks may not have left", "error", err)
 	}
+}
+
+// stopPulling ends the pulls, within a tenth of the drain timeout: a server that
+// does not answer takes nothing back either.
+func (c *Consumer) stopPulling(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout/10)
+	defer cancel()
+	c.puller.Stop(ctx)
 }
 
 // giveBackTheRest gives back what the kill does not end: the pushes whose claim

@@ -83,8 +83,10 @@ func (r *reading) run(ctx context.Context, s *Session, held jetstream.Stream, wh
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	var kept sync.WaitGroup
+	defer kept.Wait() // or it may begin again after the end
 	defer cancel()
-	go s.keep(ctx, f, what.Stream)
+	kept.Go(func() { s.keep(ctx, f, what.Stream) })
 	err = r.wait(ctx, f.Left, NewMeter(r.stderr, "reading "+what.Stream, int(left)))
 	r.mu.Lock()
 	defer r.mu.Unlock()
