@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -53,7 +54,21 @@ func Inspect(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drift,
 	if err != nil {
 		return nil, err
 	}
-	return append(all, drift...), nil
+	all = append(all, drift...)
+	return append(all, inspectServer(js.Conn().MaxPayload())...), nil
+}
+
+// leastPayload is what the largest push takes as a dead letter, with its own
+// headers and ours.
+const leastPayload = pushMaxMessage + 64<<10
+
+// inspectServer says of a max_payload that a dead letter may not get through; 0 is
+// not known.
+func inspectServer(maxPayload int64) []Drift {
+	if maxPayload == 0 || maxPayload >= leastPayload {
+		return nil
+	}
+	return []Drift{{Object: "server", Field: "max_payload", Have: strconv.FormatInt(maxPayload, 10), Want: strconv.Itoa(leastPayload) + " or more", Severity: Warning, Fixed: true}}
 }
 
 // Provision creates what is missing and mends what differs. It returns what it
@@ -78,7 +93,8 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg *Config) ([]Drif
 		}
 	}
 	drift, err = provisionConsumer(ctx, js, cfg)
-	return append(changed, drift...), err
+	changed = append(changed, drift...)
+	return append(changed, inspectServer(js.Conn().MaxPayload())...), err
 }
 
 // ask looks again when nobody has answered: a cluster that is just starting has

@@ -483,3 +483,16 @@ func TestNoDriftIsSound(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestSmallPayloads: a server that takes a push and not its dead letter is told of.
+func TestSmallPayloads(t *testing.T) {
+	t.Parallel()
+	s := testkit.Broker(t, testkit.Provisioned(), testkit.WithServer(func(o *server.Options) { o.MaxPayload = 200_000 }))
+	const want = "server: max_payload is 200000, want 589824 or more"
+	if got := lines(inspect(t, s.JS(t), &s.Config)); !slices.Equal(got, []string{want}) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if changed, err := broker.Provision(t.Context(), s.JS(t), &s.Config); err != nil || len(changed) != 1 || !changed[0].Fixed {
+		t.Errorf("%v, %v; want that alone, which cannot be mended here", changed, err)
+	}
+}
