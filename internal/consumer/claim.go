@@ -106,16 +106,22 @@ func (c *Consumer) lookUp(d *delivery, mine *claim, trusted bool) (*claim, fate,
 // callLife is how long a callId is one call, from its first push on.
 const callLife = 15 * time.Minute
 
+// before is how much later than the push of the record another one was stored.
+func (r *record) before(d *delivery) time.Duration {
+	if r.Sequence == d.sequence || r.Pushed == 0 {
+		return 0
+	}
+	return d.stored.Sub(time.UnixMilli(r.Pushed))
+}
+
 // judge reads an existing record.
 func (c *Consumer) judge(ctx context.Context, d *delivery, mine, have *claim) (*claim, fate, error) {
 	r := &have.record
-	if r.Sequence != d.sequence && r.Pushed > 0 {
-		switch later := d.stored.Sub(time.UnixMilli(r.Pushed)); {
-		case later >= callLife:
-			return c.replace(ctx, d, mine, have)
-		case later <= -callLife:
-			return c.outlived(ctx, d, mine)
-		}
+	switch later := r.before(d); {
+	case later >= callLife:
+		return c.replace(ctx, d, mine, have)
+	case later <= -callLife:
+		return c.outlived(ctx, d, mine)
 	}
 	c.follows(ctx, r.Trace)
 	switch {
@@ -146,6 +152,24 @@ func (c *Consumer) replace(ctx context.Context, d *delivery, mine, over *claim) 
 		return mine, what, err
 	}
 	return cl, what, nil
+}
+
+// store writes the record of a call that is ours. One that was claimed by its id
+// alone has none yet, and may find that of an earlier call.
+func (c *Consumer) store(ctx context.Context, d *delivery, cl *claim) error {
+	err := c.calls.write(ctx, cl)
+	if !errors.Is(err, errTaken) || cl.revision > 0 {
+		return err
+	}
+	have, found, readErr := c.calls.read(ctx, cl.key)
+	if readErr != nil {
+		return readErr
+	}
+	if found && have.record.before(d) < callLife {
+		return err
+	}
+	cl.revision = have.revision
+	return c.calls.write(ctx, cl)
 }
 
 // outlived is a push that was delivered again after its callId has become a new

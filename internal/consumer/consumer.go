@@ -38,8 +38,9 @@ type Config struct {
 
 // Notifier publishes outcomes. May is asked before each publish.
 type Notifier interface {
-	// Result calls then once, and may call it from where acks are read: it must
-	// not block. ctx is looked at between tries alone.
+	// Result calls then once. With a result that is stored it may call it from
+	// where acks are read, and it must not block. ctx is looked at between tries
+	// alone.
 	Result(ctx context.Context, may func() error, r *voip.Result, trace string, then func(again bool, err error))
 	DeadLetter(ctx context.Context, may func() error, d *voip.DeadLetter) (again bool, err error)
 	Stored(ctx context.Context, sequence uint64) (bool, error)
@@ -140,9 +141,9 @@ func New(cfg Config, p Parts) *Consumer {
 	return c
 }
 
-// heldBytes bounds the bodies of the pushes that are held: in an outage of the
-// bridge a worker holds all that it may, each with its data beside its body, and
-// a picture in its data makes a push of 160 KiB.
+// heldBytes bounds the pushes that are held: in an outage of the bridge a worker
+// holds all that it may, each with its data beside its body, and a picture in its
+// data makes a push of 160 KiB.
 const heldBytes = 48 << 20
 
 // room is how many more pushes this worker can take, be each as large as a push
@@ -196,6 +197,7 @@ func (c *Consumer) Run(ctx context.Context) {
 		c.log.WarnContext(ctx, "cannot read the cancels, trying again", "error", err)
 	})
 	if err != nil {
+		cancels.reader.End()
 		return // stopped before it began: nothing is held
 	}
 	// The sweeper goes on through the drain: what is finished then is still leased.

@@ -80,6 +80,7 @@ func TestRedeliveries(t *testing.T) {
 		reason   voip.Reason
 		dead     int
 
+		refused    bool // by Call Kit, for good
 		mode       ClaimMode
 		deliveries int // before the worker starts
 	}{
@@ -124,6 +125,10 @@ func TestRedeliveries(t *testing.T) {
 			mode: ClaimMsgID, deliveries: 1, record: &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(-callLife).UnixMilli()},
 			attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonNone,
 		},
+		"claimed by its id beside an earlier call, and refused": {
+			mode: ClaimMsgID, record: &record{Sequence: 99, Deliveries: 1, Pushed: time.Now().Add(-callLife).UnixMilli()},
+			refused: true, attempts: []string{"c-1.r0.a1"}, reason: voip.ReasonInvalidCall, dead: 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -138,7 +143,11 @@ func TestRedeliveries(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r.start(t, reported, func(c *Config, _ *Parts, _ *Handler) { c.Claim = cmp.Or(tt.mode, c.Claim) })
+			send := reported
+			if tt.refused {
+				send = func(context.Context, *voip.Request) (voip.Answer, error) { return answer(voip.InvalidCall) }
+			}
+			r.start(t, send, func(c *Config, _ *Parts, _ *Handler) { c.Claim = cmp.Or(tt.mode, c.Claim) })
 			res := r.settled(t)["c-1"]
 			if got := r.seen.all(); !slices.Equal(got, tt.attempts) && len(got)+len(tt.attempts) > 0 {
 				t.Errorf("attempts %v, want %v", got, tt.attempts)

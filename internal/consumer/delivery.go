@@ -22,6 +22,7 @@ type delivery struct {
 	subject  string
 	body     []byte
 	header   nats.Header
+	size     int // of the message, with its headers
 	envelope voip.Envelope
 	redrive  voip.Redrive
 	ackWait  func() time.Duration
@@ -58,7 +59,7 @@ func newDelivery(ctx context.Context, msg *nats.Msg, sent time.Time, ackWait fun
 		return nil, fmt.Errorf("a message of %s is no delivery: %w", msg.Subject, err)
 	}
 	d := &delivery{
-		sequence: meta.Sequence.Stream, stored: meta.Timestamp, subject: msg.Subject, body: msg.Data, header: msg.Header,
+		sequence: meta.Sequence.Stream, stored: meta.Timestamp, subject: msg.Subject, body: msg.Data, header: msg.Header, size: msg.Size(),
 		reply: msg.Reply, deliveries: meta.NumDelivered, leased: sent, ackWait: ackWait, began: time.Now(), done: make(chan struct{}),
 	}
 	d.envelope = voip.OpenPush(msg.Data)

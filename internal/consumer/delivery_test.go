@@ -115,7 +115,7 @@ func TestRoom(t *testing.T) {
 	var held []*delivery
 	hold := func(size int) {
 		d := fakeDelivery(uint64(len(held)), 1)
-		d.body = make([]byte, size)
+		d.size = size
 		held = append(held, d)
 		c.leases.hold(d)
 	}
@@ -136,7 +136,7 @@ func TestRoom(t *testing.T) {
 	}
 	held[small].forsake()
 	again := fakeDelivery(small, 2)
-	again.body = make([]byte, voip.MaxPushBytes)
+	again.size = voip.MaxPushBytes
 	held = append(held, again)
 	c.leases.hold(again)
 	for _, d := range held {

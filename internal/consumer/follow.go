@@ -16,7 +16,6 @@ import (
 // follower reads the stream of cancels, from its beginning and then on.
 type follower struct {
 	cancels *cancels
-	nc      *nats.Conn
 	js      jetstream.JetStream
 	clock   *clock
 	reader  *stream.Follower
@@ -30,7 +29,7 @@ const (
 )
 
 func newFollower(ctx context.Context, c *Consumer) *follower {
-	f := &follower{cancels: c.cancels, nc: c.nc, js: c.js, clock: &c.clock}
+	f := &follower{cancels: c.cancels, js: c.js, clock: &c.clock}
 	f.reader = stream.NewFollower(c.nc, stream.Reading{Stream: voip.StreamCancel}, func(msg *nats.Msg, meta *nats.MsgMetadata) {
 		f.cancels.take(ctx, msg.Data, meta.Timestamp)
 	}, c.log)

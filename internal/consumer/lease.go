@@ -28,7 +28,7 @@ type leases struct {
 
 	mu   sync.Mutex
 	held map[uint64]*delivery // by stream sequence
-	size int                  // bytes of the bodies of all that was taken and is not released
+	size int                  // bytes of all that was taken and is not released
 	// answered is when the last turn began that the server has answered: what is
 	// read from the connection after that was sent after it began.
 	answered time.Time
@@ -52,7 +52,7 @@ func (l *leases) hold(d *delivery) (earlier *delivery, adopted bool, count int) 
 	adopted = earlier != nil && earlier.adopt(d)
 	if !adopted {
 		l.held[d.sequence] = d
-		l.size += len(d.body)
+		l.size += d.size
 	}
 	return earlier, adopted, len(l.held)
 }
@@ -82,7 +82,7 @@ func (l *leases) heard(began time.Time) {
 func (l *leases) release(d *delivery) (count int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.size -= len(d.body)
+	l.size -= d.size
 	if l.held[d.sequence] == d {
 		delete(l.held, d.sequence)
 	}
@@ -94,7 +94,7 @@ func (l *leases) count() int {
 	return count
 }
 
-// load is how many pushes are held, and the bytes of their bodies.
+// load is how many pushes are held, and their bytes.
 func (l *leases) load() (count, size int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

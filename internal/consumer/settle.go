@@ -47,7 +47,7 @@ func (c *Consumer) settle(d *delivery, cl *claim, v *Verdict) (held bool) {
 		if err := d.alive(); err != nil {
 			return final{err}
 		}
-		return c.calls.write(ctx, cl)
+		return c.store(ctx, d, cl)
 	}, func(err error) {
 		c.log.WarnContext(ctx, "cannot store that a call is dead, trying again", "error", err)
 	})
@@ -138,7 +138,7 @@ func (c *Consumer) unstored(d *delivery, cl *claim, r *voip.Result, err error) {
 func (c *Consumer) leave(d *delivery, cl *claim) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.hard), giveBackTimeout)
 	defer cancel()
-	switch err := c.calls.write(ctx, cl); {
+	switch err := c.store(ctx, d, cl); {
 	case errors.Is(err, errTaken):
 		c.log.WarnContext(ctx, takenOver, "sequence", d.sequence)
 		d.forsake()

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -39,6 +40,7 @@ func TestHandOn(t *testing.T) {
 		{given, parent, state},
 		{voip.WithCall(t.Context(), "c-1", voip.TraceHeader{"traceparent": {"garbage"}, "tracestate": {state}}), "", ""},
 		{voip.WithCall(t.Context(), "c-1", voip.TraceHeader{"traceparent": {parent}, "tracestate": {"a=\x01"}}), parent, ""}, // net/http would refuse the request
+		{voip.WithCall(t.Context(), "c-1", voip.TraceHeader{"traceparent": {parent}, "tracestate": {"a=" + strings.Repeat("b", 511)}}), parent, ""},
 		{span, "00-01000000000000000000000000000000-0200000000000000-00", ""},
 	} {
 		n, h := nats.Header{}, http.Header{}

@@ -77,9 +77,13 @@ func (f *Follower) Begin(ctx context.Context, stream jetstream.Stream) error {
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", f.what.Stream, err)
 	}
+	ahead := followAhead
+	if most := consumer.CachedInfo().Config.MaxRequestBatch; most > 0 { // a server may set its own on every consumer
+		ahead = min(ahead, most)
+	}
 	p := &Puller{
-		Conn: f.nc, Subject: NextSubject(f.what.Stream, consumer.CachedInfo().Name), Ahead: followAhead, Bytes: followBytes, Log: f.log,
-		Room: func() (free, places int) { return followAhead, followAhead },
+		Conn: f.nc, Subject: NextSubject(f.what.Stream, consumer.CachedInfo().Name), Ahead: ahead, Bytes: followBytes, Log: f.log,
+		Room: func() (free, places int) { return ahead, ahead },
 	}
 	p.Deliver = func(msg *nats.Msg, _ time.Time) { f.deliver(p, msg) }
 	f.mu.Lock()
@@ -187,9 +191,9 @@ func (f *Follower) Keep(ctx context.Context, begin func(context.Context) error, 
 		if f.State() == nil || !f.nc.IsConnected() || time.Now().Before(next) {
 			continue
 		}
+		next = time.Now().Add(keepRetry)
 		if err := begin(ctx); err != nil && ctx.Err() == nil {
 			failed(err)
-			next = time.Now().Add(keepRetry)
 		}
 	}
 }
@@ -225,6 +229,9 @@ func (f *Follower) Left(ctx context.Context) (uint64, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.consumer != consumer {
+		return 0, errors.New("it has begun again meanwhile")
+	}
 	left := info.NumPending + info.Delivered.Consumer + 1 - f.next
 	if f.taking {
 		left++

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,6 +37,12 @@ func newBox(t *testing.T, what Reading) *box {
 	b := &box{Server: testkit.Broker(t)}
 	b.js = b.JS(t)
 	b.create(t)
+	b.follow(t, what)
+	return b
+}
+
+func (b *box) follow(t *testing.T, what Reading) {
+	t.Helper()
 	what.Stream = "LETTERS"
 	b.Follower = NewFollower(b.Conn(t), what, func(msg *nats.Msg, _ *nats.MsgMetadata) {
 		b.mu.Lock()
@@ -42,7 +50,6 @@ func newBox(t *testing.T, what Reading) *box {
 		b.seen = append(b.seen, string(msg.Data)+msg.Header.Get("Status"))
 	}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(b.End)
-	return b
 }
 
 func (b *box) create(t *testing.T) {
@@ -69,6 +76,15 @@ func (b *box) begin(t *testing.T) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// reconnected waits for the first connection after a restart: for a while the lost
+// one does not know that it is lost.
+func (b *box) reconnected(t *testing.T, conns ...*nats.Conn) {
+	t.Helper()
+	for _, nc := range conns {
+		testkit.Eventually(t, "connected again", func() bool { return nc.Stats().Reconnects > 0 && nc.IsConnected() })
 	}
 }
 
@@ -148,7 +164,7 @@ func TestKeep(t *testing.T) {
 	b.send(t, "a")
 	b.saw(t, "a")
 	b.Restart(t)
-	testkit.Eventually(t, "connected again", b.js.Conn().IsConnected)
+	b.reconnected(t, b.js.Conn())
 	b.send(t, "b")
 	b.saw(t, "a", "b")
 	b.Lose(errGap)
@@ -195,7 +211,7 @@ func TestFollowAgain(t *testing.T) {
 	b.begin(t)
 	b.saw(t, "a", "b")
 	b.Restart(t)
-	testkit.Eventually(t, "connected again", func() bool { return b.nc.IsConnected() && b.js.Conn().IsConnected() })
+	b.reconnected(t, b.nc, b.js.Conn())
 	b.send(t, "c")
 	b.begin(t)
 	b.saw(t, "a", "b", "c")
@@ -211,6 +227,24 @@ func TestFollowAgain(t *testing.T) {
 	testkit.Eventually(t, "the gap to be seen", func() bool { return errors.Is(b.State(), errGap) })
 	b.begin(t)
 	b.saw(t, "a", "b", "c", "d", "e", "f")
+}
+
+// TestFollowSmallBatches: a server may limit what is asked for at once.
+func TestFollowSmallBatches(t *testing.T) {
+	b := &box{Server: testkit.Broker(t, testkit.WithServer(func(o *server.Options) { o.JetStreamLimits.MaxRequestBatch = 5 }))}
+	b.js = b.JS(t)
+	b.create(t)
+	b.follow(t, Reading{})
+	var want []string
+	for i := range 20 {
+		want = append(want, strconv.Itoa(i))
+	}
+	b.send(t, want...)
+	b.begin(t)
+	b.saw(t, want...)
+	if err := b.State(); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestFollowANewStream: one that was made again is read from its beginning.

@@ -64,9 +64,11 @@ func (h TraceHeader) Traceparent() string {
 	return s
 }
 
-// printable says whether every transport takes s for a header's value.
+// printable says whether every transport takes s for a header's value: it is no
+// longer than what W3C asks to be handed on, either.
 func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+	const longest = 512
+	return len(s) <= longest && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // HandOn sets what of a trace's context is given on by who takes no part in the
