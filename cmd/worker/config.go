@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"math"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -30,7 +32,7 @@ type config struct {
 }
 
 type consumerGroup struct {
-	MaxInFlight  int           `split_words:"true" default:"1024" min:"1" max:"65536" desc:"Calls that one worker holds, those that wait for a retry included; fewer when they weigh more than 48MiB together."`
+	MaxInFlight  int           `split_words:"true" default:"1024" min:"1" max:"65536" desc:"Calls that one worker holds, those that wait for a retry included; fewer when they weigh more than a seventh of GOMEMLIMIT together."`
 	AckWait      time.Duration `split_words:"true" default:"5s" min:"1s" max:"5m" desc:"How long after a worker's death its calls are delivered again. Calls that a worker holds are marked every third of it."`
 	MaxStarts    int           `split_words:"true" default:"3" min:"1" max:"100" desc:"How often a push is begun alone, its worker dying each time, before it is a CRASH_LOOP."`
 	DrainTimeout time.Duration `split_words:"true" default:"20s" min:"1s" max:"10m" desc:"How long a stopping worker finishes what it has started."`
@@ -159,9 +161,20 @@ func (c *config) report() report.Config {
 
 func (c *config) consumer(worker string, ackWait func() time.Duration) consumer.Config {
 	return consumer.Config{
-		MaxInFlight: c.Consumer.MaxInFlight, AckWait: ackWait, MaxStarts: c.Consumer.MaxStarts,
+		MaxInFlight: c.Consumer.MaxInFlight, MaxHeldBytes: maxHeldBytes(), AckWait: ackWait, MaxStarts: c.Consumer.MaxStarts,
 		DrainTimeout: c.Consumer.DrainTimeout, Claim: consumer.ClaimMode(c.Call.Claim), Worker: worker,
 	}
+}
+
+// maxHeldBytes leaves the pushes that are held a seventh of the memory limit
+// (GOMEMLIMIT), which they take twice, beside their data; without one, anything.
+func maxHeldBytes() int {
+	const share = 7
+	limit := debug.SetMemoryLimit(-1) // asks
+	if limit == math.MaxInt64 {
+		return 0
+	}
+	return int(limit / share)
 }
 
 func (c *config) defaults() voip.Defaults {

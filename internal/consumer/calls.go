@@ -24,6 +24,9 @@ type record struct {
 	// Pushed is the broker's timestamp of the push, in milliseconds: a record is as
 	// young as its last write, its call is not.
 	Pushed int64 `json:"pushed,omitempty"`
+	// Lost counts the deliveries whose worker was not heard of again: it may have
+	// died, and of this push.
+	Lost int `json:"lost,omitempty"`
 	// Starts counts how often the push was begun alone and its worker was not
 	// heard of again.
 	Starts int `json:"starts,omitempty"`
@@ -33,11 +36,18 @@ type record struct {
 	Decided  *decided      `json:"decided,omitempty"`
 }
 
+// suspectFrom is the delivery from which on a push may be what killed its workers:
+// it runs alone.
+const suspectFrom = 3
+
+// suspect says that the push may be what killed its workers.
+func (r *record) suspect() bool { return r.Lost >= suspectFrom-1 || r.Starts > 0 }
+
 // encode is the record as JSON; that of a call which has just been claimed, as
 // most are, without the detour through reflection.
 func (r *record) encode() ([]byte, error) {
 	worker, err := json.Marshal(r.Worker)
-	if err == nil && r.Trace == "" && r.Starts == 0 && !r.Clean && r.Decided == nil && r.Progress.IsZero() {
+	if err == nil && r.Trace == "" && r.Lost == 0 && r.Starts == 0 && !r.Clean && r.Decided == nil && r.Progress.IsZero() {
 		b := strconv.AppendUint([]byte(`{"sequence":`), r.Sequence, 10)
 		b = strconv.AppendUint(append(b, `,"deliveries":`...), r.Deliveries, 10)
 		b = append(append(b, `,"worker":`...), worker...)

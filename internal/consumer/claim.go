@@ -39,11 +39,24 @@ func (c *Consumer) own(d *delivery) *claim {
 		return nil
 	}
 	_, deliveries := d.current()
+	lost := int(deliveries) - 1 // by whom is not known while there is no record
+	if c.disturbed(d) {
+		lost = 0
+	}
 	return &claim{
 		key:    voip.RecordKey(d.envelope.CallID, redrive),
-		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker, Trace: c.spanOf(d), Pushed: d.stored.UnixMilli()},
+		record: record{Sequence: d.sequence, Deliveries: deliveries, Worker: c.cfg.Worker, Trace: c.spanOf(d), Pushed: d.stored.UnixMilli(), Lost: lost},
 	}
 }
+
+// disturbed says that the connection was lost, or the ack wait changed, since the
+// push was stored: then its worker may have lost it so, and live.
+func (c *Consumer) disturbed(d *delivery) bool {
+	return d.stored.Add(-c.clock.skew()).Before(time.Unix(0, c.disturbance.Load()))
+}
+
+// disturb notes that deliveries may be lost though no worker dies.
+func (c *Consumer) disturb() { c.disturbance.Store(time.Now().UnixNano()) }
 
 // trusted says that the stream's duplicate window has claimed the call.
 func (c *Consumer) trusted(d *delivery) bool {
@@ -210,6 +223,9 @@ func (c *Consumer) takeOver(ctx context.Context, d *delivery, cl *claim) (*claim
 	}
 	if !cl.record.Clean {
 		cl.record.Progress = cl.record.Progress.Interrupted()
+		if cl.record.Worker != c.cfg.Worker && !c.disturbed(d) { // or it lives, and has lost the push otherwise
+			cl.record.Lost++
+		}
 	}
 	cl.record.Deliveries, cl.record.Worker, cl.record.Clean = deliveries, c.cfg.Worker, false
 	cl.record.Trace, cl.record.Pushed = c.spanOf(d), d.stored.UnixMilli()

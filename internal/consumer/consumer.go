@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,6 +30,7 @@ const (
 // Config is the CONSUMER_* group of settings and CALL_CLAIM.
 type Config struct {
 	MaxInFlight  int                  // pushes held, waiting ones included
+	MaxHeldBytes int                  // what they may weigh together; 0: anything
 	AckWait      func() time.Duration // the consumer's own, as the broker has it now
 	MaxStarts    int                  // of a suspect, before it is a crash loop
 	DrainTimeout time.Duration
@@ -101,6 +103,9 @@ type Consumer struct {
 	turns   *turns
 	puller  *stream.Puller
 	window  window
+	// disturbance is when deliveries were last lost though no worker died, in
+	// nanoseconds since 1970; 0: never.
+	disturbance atomic.Int64
 
 	hard     context.Context //nolint:containedctx // the life of everything that was begun
 	kill     context.CancelCauseFunc
@@ -141,18 +146,19 @@ func New(cfg Config, p Parts) *Consumer {
 	return c
 }
 
-// heldBytes bounds the pushes that are held: in an outage of the bridge a worker
-// holds all that it may, each with its data beside its body, and a picture in its
-// data makes a push of 160 KiB.
-const heldBytes = 48 << 20
-
 // room is how many more pushes this worker can take, be each as large as a push
-// can be, and of how many places.
+// can be, and of how many places. In an outage of the bridge it holds all that it
+// may, each with its data beside its body, and a picture in its data makes a push
+// of 160 KiB: their weight is bounded, too.
 func (c *Consumer) room() (free, places int) {
 	held, size := c.leases.load()
 	running := held - int(c.turns.waiting.Load())
 	places = c.window.size()
-	return min(c.cfg.MaxInFlight-held, places-running, (heldBytes-size)/voip.MaxPushBytes), places
+	free = min(c.cfg.MaxInFlight-held, places-running)
+	if most := c.cfg.MaxHeldBytes; most > 0 {
+		free = min(free, (most-size)/voip.MaxPushBytes)
+	}
+	return free, places
 }
 
 // pullLook is how often the pulling is looked at.
@@ -231,6 +237,7 @@ func (c *Consumer) pull(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-status:
+			c.disturb()
 			c.leases.hurry()
 			p.begin(ctx) // the old pulls may be lost: a new generation
 		case <-look.C:

@@ -11,10 +11,6 @@ import (
 	"github.com/voip-push/worker/internal/voip"
 )
 
-// suspectFrom is the delivery from which on a push may be what killed the
-// worker before: it runs alone.
-const suspectFrom = 3
-
 // delivery is a push in this worker's hands, from its arrival to its settlement.
 type delivery struct {
 	sequence uint64
@@ -75,12 +71,6 @@ func (d *delivery) current() (reply string, deliveries uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.reply, d.deliveries
-}
-
-// suspect says that the push may be what killed the worker before.
-func (d *delivery) suspect() bool {
-	_, n := d.current()
-	return n >= suspectFrom
 }
 
 // adopt takes over the next delivery of the push that is still in our hands:

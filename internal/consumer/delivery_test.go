@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -110,7 +111,8 @@ func TestTurnsOfTheSweep(t *testing.T) {
 
 // TestRoom: it is bounded by what the held pushes weigh, too, however many it is.
 func TestRoom(t *testing.T) {
-	c := &Consumer{cfg: Config{MaxInFlight: 1000}, leases: newLeases(nil, shortAckWait, slog.New(slog.DiscardHandler)), turns: newTurns(), window: window{most: 1000}}
+	const heldBytes = 48 << 20
+	c := &Consumer{cfg: Config{MaxInFlight: 1000, MaxHeldBytes: heldBytes}, leases: newLeases(nil, shortAckWait, slog.New(slog.DiscardHandler)), turns: newTurns(), window: window{most: 1000}}
 	const large, small = heldBytes / voip.MaxPushBytes, 100
 	var held []*delivery
 	hold := func(size int) {
@@ -133,6 +135,10 @@ func TestRoom(t *testing.T) {
 	}
 	if free, _ := c.room(); free != 0 {
 		t.Errorf("room for %d beside %d large pushes", free, large)
+	}
+	c.cfg.MaxHeldBytes = 0 // any
+	if free, places := c.room(); free != places-small-large {
+		t.Errorf("room for %d without a bound", free)
 	}
 	held[small].forsake()
 	again := fakeDelivery(small, 2)
@@ -280,6 +286,45 @@ func TestReplace(t *testing.T) {
 	}
 	if rec, _ := r.record(t, "c-1"); rec.Sequence != 10 {
 		t.Errorf("push %d has the call, want the first", rec.Sequence)
+	}
+}
+
+// TestLost: a push is held against its worker's death alone: not when this very
+// worker had it, when it was given back, or when others lost theirs, too.
+func TestLost(t *testing.T) {
+	r := newRig(t)
+	n := r.start(t, reported)
+	for name, tt := range map[string]struct {
+		record record
+		after  time.Duration // the disturbance, after the push; 0: there was none
+		want   int
+	}{
+		"another worker's":                      {record{Worker: "another"}, 0, 1},
+		"and once more":                         {record{Worker: "another", Lost: 1}, 0, 2},
+		"our own":                               {record{Worker: n.cfg.Worker, Lost: 1}, 0, 1},
+		"given back":                            {record{Worker: "another", Clean: true}, 0, 0},
+		"an outage since":                       {record{Worker: "another"}, time.Second, 0},
+		"an outage before":                      {record{Worker: "another"}, -time.Second, 1},
+		"nobody's, delivered four times before": {record{Lost: 4, Worker: n.cfg.Worker}, 0, 4},
+	} {
+		d := fakeDelivery(1, 9)
+		d.stored = time.Now()
+		n.disturbance.Store(0)
+		if tt.after != 0 {
+			n.disturbance.Store(d.stored.Add(tt.after).UnixNano())
+		}
+		cl, what, err := n.takeOver(t.Context(), d, &claim{key: strings.ReplaceAll(name, " ", "-"), record: tt.record})
+		if err != nil || what != again || cl.record.Lost != tt.want || cl.record.suspect() != (tt.want > 1) {
+			t.Errorf("%s: %v, %v, lost %d times, want %d", name, what, err, cl.record.Lost, tt.want)
+		}
+	}
+	d := fakeDelivery(1, 3)
+	d.envelope.CallID, d.stored = "c-1", time.Now()
+	if lost := n.own(d).record.Lost; lost != 2 {
+		t.Errorf("without a record: lost %d times, want 2", lost)
+	}
+	if n.disturb(); n.own(d).record.Lost != 0 {
+		t.Error("an outage counts")
 	}
 }
 

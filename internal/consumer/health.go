@@ -107,6 +107,7 @@ func (c *Consumer) supervise(ctx context.Context, cancels *follower) {
 		if now := c.cfg.AckWait(); now != ackWait {
 			c.log.InfoContext(ctx, "the consumer's ack wait is another one, the leases follow it", "was", ackWait, "is", now)
 			ackWait = now
+			c.disturb()
 			c.leases.hurry()
 		}
 		if err == nil {

@@ -65,7 +65,7 @@ func (c *Consumer) run(d *delivery, cl *claim, redelivered bool) (held bool) {
 	in := &Input{Envelope: d.envelope, Header: d.header, Stored: d.stored, Ahead: c.clock.skew(), Redrive: d.redrive}
 	if cl != nil {
 		in.Past = cl.record.Progress
-		if d.suspect() {
+		if cl.record.suspect() {
 			if cl.record.Starts >= c.cfg.MaxStarts {
 				return c.settle(d, cl, &Verdict{Stage: voip.StageDeliver, Err: voip.ErrCrashLoop, Progress: in.Past})
 			}
