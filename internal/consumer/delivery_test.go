@@ -318,6 +318,7 @@ func TestLost(t *testing.T) {
 			t.Errorf("%s: %v, %v, lost %d times, want %d", name, what, err, cl.record.Lost, tt.want)
 		}
 	}
+	n.disturbance.Store(0)
 	d := fakeDelivery(1, 3)
 	d.envelope.CallID, d.stored = "c-1", time.Now()
 	if lost := n.own(d).record.Lost; lost != 2 {
