@@ -115,7 +115,8 @@ func filter(c *jetstream.ConsumerConfig) []string {
 	return slices.DeleteFunc(subjects, func(s string) bool { return s == "" || s == voip.SubjectPush })
 }
 
-// What workers ask for at once: a consumer that refuses it hands out nothing.
+// What workers ask for at once, as internal/consumer and internal/stream have it: a
+// consumer that refuses it hands out nothing.
 const (
 	pullBatch   = 256
 	pullExpires = 30 * time.Second

@@ -377,15 +377,14 @@ func TestOneTakeAtATime(t *testing.T) {
 	b.saw(t, "a", "b")
 }
 
-// TestStopPullingAll: the end of the pulling waits for what an earlier
-// generation of pulls still delivers.
-func TestStopPullingAll(t *testing.T) {
-	s := testkit.Broker(t)
-	delivering, release := make(chan struct{}), make(chan struct{})
-	p := &Puller{
+// delivering is a puller that is at a message until it is released.
+func delivering(t *testing.T, s *testkit.Server) (p *Puller, release chan struct{}) {
+	t.Helper()
+	begun, release := make(chan struct{}), make(chan struct{})
+	p = &Puller{
 		Conn: s.Conn(t), Subject: NextSubject("S", "c"), Ahead: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Room:    func() (int, int) { return 0, 1 },
-		Deliver: func(*nats.Msg, time.Time) { close(delivering); <-release },
+		Deliver: func(*nats.Msg, time.Time) { close(begun); <-release },
 	}
 	if err := p.Renew(); err != nil {
 		t.Fatal(err)
@@ -393,7 +392,14 @@ func TestStopPullingAll(t *testing.T) {
 	if err := p.Conn.Publish(p.sub.Subject, []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Receive(t, "a push", delivering)
+	testkit.Receive(t, "a message", begun)
+	return p, release
+}
+
+// TestStopPullingAll: the end of the pulling waits for what an earlier
+// generation of pulls still delivers.
+func TestStopPullingAll(t *testing.T) {
+	p, release := delivering(t, testkit.Broker(t))
 	if err := p.Renew(); err != nil {
 		t.Fatal(err)
 	}
@@ -412,19 +418,7 @@ func TestStopPullingAll(t *testing.T) {
 // nothing waits for the connection.
 func TestStopWithoutAServer(t *testing.T) {
 	s := testkit.Broker(t)
-	delivering, release := make(chan struct{}), make(chan struct{})
-	p := &Puller{
-		Conn: s.Conn(t), Subject: NextSubject("S", "c"), Ahead: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Room:    func() (int, int) { return 0, 1 },
-		Deliver: func(*nats.Msg, time.Time) { close(delivering); <-release },
-	}
-	if err := p.Renew(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Conn.Publish(p.sub.Subject, []byte("hello")); err != nil {
-		t.Fatal(err)
-	}
-	testkit.Receive(t, "a message", delivering)
+	p, release := delivering(t, s)
 	s.Stop()
 	testkit.Eventually(t, "disconnected", func() bool { return !p.Conn.IsConnected() })
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
