@@ -363,6 +363,8 @@ func TestServerRestart(t *testing.T) {
 	if n.counts.outcomes.Load() > calls {
 		t.Errorf("%d outcomes counted", n.counts.outcomes.Load())
 	}
+	// What was lost so is held against no push.
+	testkit.Eventually(t, "the outage to be noted", func() bool { return n.disturbance.Load() > 0 })
 }
 
 // TestOutcomeNotStored: a push is never settled unstored.
